@@ -1,0 +1,114 @@
+//! `ClientCommand`: what a client was asked to do, resolved and checked.
+//!
+//! What it does not do: parse a command line (`cli`), resolve a host name, or connect.
+
+use std::path::PathBuf;
+
+use crate::protocol::name::Name;
+
+/// Where the server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetHost {
+    /// A host name or an address literal, without brackets; an IPv6 literal may have a zone (`%eth0`).
+    Host(String),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// Which addresses of a host name may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    /// All of them.
+    #[default]
+    Any,
+    /// IPv4 alone (`-4`).
+    V4,
+    /// IPv6 alone (`-6`).
+    V6,
+}
+
+/// What to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Where the server is.
+    pub host: TargetHost,
+    /// TCP port, never 0; without meaning over a Unix socket.
+    pub port: u16,
+    /// Which addresses may be used; `Any` over a Unix socket.
+    pub family: Family,
+}
+
+/// What every client command is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Common {
+    /// What to connect to.
+    pub target: Target,
+    /// Whether progress and notices are left out (`-q`).
+    pub quiet: bool,
+    /// Longest time the whole command may take, in milliseconds; none where nothing is said.
+    pub timeout_ms: Option<u64>,
+}
+
+/// Where a download goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Standard output.
+    Stdout,
+    /// A file of this path.
+    File(PathBuf),
+}
+
+/// Who receives a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recipients {
+    /// Everyone but the sender.
+    All,
+    /// These, at least one, each once.
+    Users(Vec<Name>),
+}
+
+/// One client subcommand with its operands. No text in it holds a line break.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientCommand {
+    /// Talk to the server interactively.
+    Connect {
+        /// What every client command is told.
+        common: Common,
+        /// The name to take at once.
+        user: Option<Name>,
+    },
+    /// Fetch a file.
+    Download {
+        /// What every client command is told.
+        common: Common,
+        /// The file, relative to the served root; never empty.
+        file: String,
+        /// Where it goes.
+        output: Output,
+        /// Whether an existing file is replaced.
+        force: bool,
+    },
+    /// Run a command.
+    Run {
+        /// What every client command is told.
+        common: Common,
+        /// The command, as the server gets it; never blank.
+        command: String,
+    },
+    /// Send messages.
+    Send {
+        /// What every client command is told.
+        common: Common,
+        /// The sender's name.
+        name: Name,
+        /// Who receives it.
+        recipients: Recipients,
+        /// The message; none means one message per line of standard input.
+        text: Option<String>,
+    },
+    /// List the users.
+    Users {
+        /// What every client command is told.
+        common: Common,
+    },
+}

@@ -1,0 +1,179 @@
+//! What a session asks of the world, `Effect`, and what the world answers, `Outcome`.
+//!
+//! What it does not do: anything; these are the words the layers speak to each other.
+
+use std::borrow::Cow;
+
+use super::name::Name;
+use super::refusal::Refusal;
+
+/// What is to be done about one frame. An effect may borrow the frame it came from.
+#[derive(Debug)]
+pub enum Effect<'a> {
+    /// Nothing: the frame was kept for later, or dropped.
+    Nothing,
+    /// Send these very bytes.
+    Echo(&'a [u8]),
+    /// Send this.
+    Reply(Vec<u8>),
+    /// Look at a file; an `Outcome` is awaited.
+    Files(FileRequest<'a>),
+    /// Run a command; an `Outcome` is awaited.
+    Run(&'a [u8]),
+    /// Ask the room; an `Outcome` is awaited.
+    Room(Call<'a>),
+    /// Say the server's counters; an `Outcome` is awaited.
+    Count,
+    /// End the request in progress; its `Outcome` is awaited still.
+    Cancel,
+    /// Send this, then close.
+    End(Vec<u8>),
+}
+
+/// What is wanted of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileRequest<'a> {
+    /// What about it.
+    pub wish: FileWish,
+    /// The path below the served root.
+    pub path: &'a [u8],
+}
+
+/// What is wanted of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileWish {
+    /// Its bytes from an offset on.
+    Download {
+        /// Where to begin, in bytes.
+        offset: u64,
+    },
+    /// Its size, time and name; of a directory, its entries'.
+    List,
+    /// Its size, time and name.
+    Stat,
+}
+
+/// What a session asks of the room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call<'a> {
+    /// Take a name, or another one.
+    Join {
+        /// The name.
+        name: Name,
+        /// How messages are to be written to this peer.
+        form: Form,
+    },
+    /// Have messages written in another form from now on.
+    Reform(Form),
+    /// Who is there?
+    List,
+    /// Pass a message on.
+    Send {
+        /// The recipients' names with blanks between them; `None` stands for all.
+        users: Option<Cow<'a, [u8]>>,
+        /// The text as it came.
+        text: Cow<'a, [u8]>,
+    },
+    /// The peer is gone; nothing is answered.
+    Leave,
+}
+
+impl Call<'_> {
+    /// The same call, holding its bytes itself.
+    pub fn into_owned(self) -> Call<'static> {
+        match self {
+            Self::Join { name, form } => Call::Join { name, form },
+            Self::Reform(form) => Call::Reform(form),
+            Self::List => Call::List,
+            Self::Send { users, text } => Call::Send {
+                users: users.map(|users| Cow::Owned(users.into_owned())),
+                text: Cow::Owned(text.into_owned()),
+            },
+            Self::Leave => Call::Leave,
+        }
+    }
+}
+
+/// How a message is written to its recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `line`: one line with time, sender and kind.
+    Plain,
+    /// The same to a bare client.
+    PlainBare,
+    /// `chat` to a line client.
+    Chat,
+    /// `chat` to a bare client.
+    ChatBare,
+    /// `talk` to a line client.
+    Talk,
+    /// `talk` to a bare client.
+    TalkBare,
+    /// A `msg` frame.
+    Framed,
+}
+
+impl Form {
+    /// How many forms there are.
+    pub const COUNT: usize = 7;
+
+    /// The form's number, below `COUNT`.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// To how many a message was addressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cast {
+    /// One recipient was named.
+    Single,
+    /// Several were.
+    Multi,
+    /// Everyone.
+    Broad,
+}
+
+/// What the room answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The name was taken by this peer.
+    Joined(Name),
+    /// The call was refused.
+    Refused(Refusal),
+    /// Messages are written in the new form.
+    Reformed,
+    /// The users' names in order of joining, with blanks between them.
+    Users(String),
+    /// The message was passed on.
+    Sent {
+        /// To how many.
+        delivered: usize,
+        /// The unknown users' names, with blanks between them; empty where all were known.
+        unknown: String,
+    },
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It exited.
+    Status(i32),
+    /// A signal ended it; its name without `SIG`.
+    Signal(String),
+}
+
+/// How an effect that was awaited came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It could not be met, or not to its end.
+    Refused(Refusal),
+    /// All was sent; what remains is to say so.
+    Sent,
+    /// This text answers it.
+    Text(Vec<u8>),
+    /// The command ended, and its output was sent.
+    Ran(Ending),
+    /// The room's answer.
+    Room(Answer),
+}

@@ -1,0 +1,248 @@
+//! `Session`: what one connection has said so far, and what follows from the next message. Every
+//! transition of the wire is here: one frame, one effect, as a return value.
+//!
+//! What it does not do: find where a message ends (`line`), parse a verb (`request`), read a clock,
+//! or move a byte.
+//!
+//! Invariants:
+//! 1. A session awaits at most one outcome; while it does, a plain peer's frames are not taken, and
+//!    a framed peer's are kept, in order, up to a limit.
+//! 2. Nothing is taken once the session is over.
+
+mod outcomes;
+mod requests;
+mod waiting;
+
+use super::effect::Effect;
+use super::line::{Frame, Framing};
+use super::refusal::{Code, Refusal};
+use super::reply::Style;
+use super::request::{self, Request};
+use super::speech::{Service, Speech};
+use super::text::trim;
+use super::wording;
+
+pub use outcomes::Reply;
+pub use waiting::Kept;
+use waiting::Waiting;
+
+/// Whether this peer may run commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permit {
+    /// Nobody may: commands are switched off.
+    Off,
+    /// Others may, but not this peer.
+    Denied,
+    /// It may.
+    Granted,
+}
+
+/// What the server has switched on, and its name.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The server's name.
+    pub server: &'a str,
+    /// Whether there is a served root.
+    pub has_files: bool,
+    /// Longest line in bytes.
+    pub line_bytes_max: usize,
+}
+
+/// How far a session has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing was said yet.
+    First,
+    /// The next request is taken at once.
+    Ready,
+    /// An outcome is awaited.
+    Busy,
+    /// An HTTP request's head is being read; whether its target is ours.
+    Head(bool),
+    /// Nothing more is taken.
+    Over,
+}
+
+/// The state of one connection's conversation.
+#[derive(Debug)]
+pub struct Session {
+    speech: Speech,
+    style: Style,
+    stage: Stage,
+    permit: Permit,
+    is_bare: bool,
+    is_named: bool,
+    waiting: Option<Box<Waiting>>,
+}
+
+impl Session {
+    /// A session at the start of a connection.
+    pub fn new(speech: Speech, permit: Permit) -> Self {
+        let (style, stage) = (Style::Plain, Stage::First);
+        Self { speech, style, stage, permit, is_bare: false, is_named: false, waiting: None }
+    }
+
+    /// How messages end, as far as the listener says.
+    pub fn framing(&self) -> Framing {
+        match self.speech {
+            Speech { service: Service::Echo, .. } => Framing::Raw,
+            Speech { bare: true, .. } => Framing::Undecided,
+            Speech { bare: false, .. } => Framing::Lines,
+        }
+    }
+
+    /// What is spoken.
+    pub fn speech(&self) -> Speech {
+        self.speech
+    }
+
+    /// Whether replies are frames.
+    pub fn is_framed(&self) -> bool {
+        self.style == Style::Framed
+    }
+
+    /// Whether the client was found to send no newlines.
+    pub fn is_bare(&self) -> bool {
+        self.is_bare
+    }
+
+    /// Whether the peer has a name, and so receives messages.
+    pub fn is_named(&self) -> bool {
+        self.is_named
+    }
+
+    /// Whether an outcome is awaited.
+    pub fn is_busy(&self) -> bool {
+        self.stage == Stage::Busy
+    }
+
+    /// Whether a message would be taken now.
+    pub fn takes_frames(&self) -> bool {
+        match self.stage {
+            Stage::Busy => self.is_framed() && !self.waiting.as_ref().is_some_and(|w| w.is_full()),
+            Stage::Over => false,
+            Stage::First | Stage::Ready | Stage::Head(_) => true,
+        }
+    }
+
+    /// Whether requests are kept that could be acted on now.
+    pub fn has_waiting(&self) -> bool {
+        self.stage == Stage::Ready && self.waiting.is_some()
+    }
+
+    /// How many bytes of payload follow this frame, whatever becomes of it.
+    pub fn payload_bytes(&self, frame: &Frame<'_>) -> u64 {
+        match self.speech.service {
+            Service::Line => request::payload_bytes(frame.body, self.style),
+            _ => 0,
+        }
+    }
+
+    /// Whether this peer may run commands changed (the server's configuration was read again).
+    pub fn set_permit(&mut self, permit: Permit) {
+        self.permit = permit;
+    }
+
+    /// A message came.
+    pub fn on_frame<'a>(&mut self, frame: &Frame<'a>, terms: &Terms<'_>) -> Effect<'a> {
+        if self.is_busy() {
+            return self.keep(Kept::Line(frame.body.into()));
+        }
+        self.is_bare = frame.is_bare;
+        self.act(frame, terms)
+    }
+
+    /// A line over the limit came, or as much of it as there may be.
+    pub fn on_too_long<'a>(&mut self, terms: &Terms<'_>) -> Effect<'a> {
+        if self.is_busy() {
+            return self.keep(Kept::TooLong);
+        }
+        self.leave_first();
+        let text = format!("a line has at most {} bytes", terms.line_bytes_max);
+        self.refuse(&Refusal::new(Code::TooLong, text))
+    }
+
+    /// Takes out the first of the requests kept, to be handed to `on_kept`.
+    pub fn next_kept(&mut self) -> Option<Kept> {
+        if self.stage != Stage::Ready {
+            return None;
+        }
+        let kept = self.waiting.as_mut()?.pop();
+        if kept.is_none() {
+            self.waiting = None;
+        }
+        kept
+    }
+
+    /// A request that was kept has its turn.
+    pub fn on_kept<'a>(&mut self, kept: &'a Kept, terms: &Terms<'_>) -> Effect<'a> {
+        match kept {
+            Kept::Line(body) => {
+                let frame = Frame { body, whole: body, is_bare: false };
+                self.act(&frame, terms)
+            }
+            Kept::TooLong => self.on_too_long(terms),
+        }
+    }
+
+    /// The last words to a peer whose connection the server ends by itself. Nothing is taken after.
+    pub fn farewell(&mut self, refusal: &Refusal) -> Vec<u8> {
+        self.stage = Stage::Over;
+        match self.speech.service {
+            Service::Echo | Service::Metrics => Vec::new(),
+            _ if self.is_framed() => wording::closing_note(refusal),
+            _ => self.refusal(refusal),
+        }
+    }
+
+    /// No more will come, and all that came was answered.
+    pub fn on_end(&mut self) {
+        self.stage = Stage::Over;
+    }
+
+    fn keep<'a>(&mut self, kept: Kept) -> Effect<'a> {
+        debug_assert!(self.is_framed(), "invariant 1: a plain peer is not read while it waits");
+        let request = match &kept {
+            Kept::Line(line) => request::parse(line, self.style),
+            Kept::TooLong => Ok(Request::Echo),
+        };
+        let is_cancel = request == Ok(Request::Cancel);
+        if request != Ok(Request::Stray) {
+            self.waiting.get_or_insert_default().push(kept);
+        }
+        if is_cancel { Effect::Cancel } else { Effect::Nothing }
+    }
+
+    fn act<'a>(&mut self, frame: &Frame<'a>, terms: &Terms<'_>) -> Effect<'a> {
+        let service = self.speech.service;
+        let is_first = self.stage == Stage::First;
+        self.leave_first();
+        match service {
+            Service::Echo => Effect::Echo(frame.whole),
+            Service::Metrics => self.on_head(frame.body),
+            _ if is_first && request::is_http(frame.body) => self.end(wording::NOT_HTTP.into()),
+            Service::Line => self.on_line(frame, terms),
+            Service::Hello => self.on_hello(frame, is_first, terms),
+            Service::Exec => self.on_command(frame.body),
+            Service::Chat | Service::Talk if !self.is_named => self.join(trim(frame.body)),
+            Service::Chat => self.on_chat(frame.body),
+            Service::Talk => self.on_talk(frame.body),
+        }
+    }
+
+    fn leave_first(&mut self) {
+        if self.stage == Stage::First {
+            self.stage = Stage::Ready;
+        }
+    }
+
+    fn await_outcome<'a>(&mut self, effect: Effect<'a>) -> Effect<'a> {
+        self.stage = Stage::Busy;
+        effect
+    }
+
+    fn end<'a>(&mut self, bytes: Vec<u8>) -> Effect<'a> {
+        self.stage = Stage::Over;
+        Effect::End(bytes)
+    }
+}

@@ -1,0 +1,118 @@
+//! What is replied once an outcome is there, in the form of the service and the style.
+//!
+//! What it does not do: act on messages (`requests`).
+
+use super::super::effect::{Answer, Ending, Outcome};
+use super::super::refusal::{Code, Refusal};
+use super::super::reply::{self, Key};
+use super::super::speech::Service;
+use super::super::text::Stamp;
+use super::super::wording;
+use super::{Session, Stage, Terms};
+
+/// What follows an outcome.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Bytes to be sent.
+    pub bytes: Vec<u8>,
+    /// Whether the connection ends behind them.
+    pub is_end: bool,
+}
+
+impl Session {
+    /// What was awaited came out.
+    pub fn on_outcome(&mut self, outcome: Outcome, terms: &Terms<'_>, stamp: &Stamp) -> Reply {
+        debug_assert!(self.is_busy(), "invariant 1: an outcome was awaited");
+        self.stage = Stage::Ready;
+        let bytes = match outcome {
+            Outcome::Room(answer) => self.on_answer(answer, terms, stamp),
+            Outcome::Refused(refusal) => self.refusal(&refusal),
+            Outcome::Sent => self.done(&[], b""),
+            Outcome::Text(text) => self.on_text(text),
+            Outcome::Ran(ending) => self.on_ran(&ending),
+        };
+        Reply { bytes, is_end: self.stage == Stage::Over }
+    }
+
+    fn on_answer(&mut self, answer: Answer, terms: &Terms<'_>, stamp: &Stamp) -> Vec<u8> {
+        let service = self.speech.service;
+        match answer {
+            Answer::Refused(refusal) => {
+                if service != Service::Line && !self.is_named {
+                    self.stage = Stage::Over;
+                }
+                self.refusal(&refusal)
+            }
+            Answer::Joined(name) => {
+                self.is_named = true;
+                match service {
+                    Service::Chat => self.spoken(terms.server.as_bytes()),
+                    Service::Talk => Vec::new(),
+                    _ => {
+                        let text = wording::connected(terms.server, &name, stamp);
+                        self.done(&[], text.as_bytes())
+                    }
+                }
+            }
+            Answer::Reformed => self.handshake(terms),
+            Answer::Users(names) if service == Service::Chat => {
+                self.spoken(wording::chat_users(&names, stamp).as_bytes())
+            }
+            Answer::Users(names) => self.done(&[], wording::users(&names).as_bytes()),
+            Answer::Sent { delivered, unknown } if unknown.is_empty() => {
+                self.done(&[("delivered", &delivered.to_string())], b"")
+            }
+            Answer::Sent { unknown, .. } => {
+                self.refusal(&Refusal { code: Code::NoSuchUser, text: unknown })
+            }
+        }
+    }
+
+    fn on_text(&mut self, text: Vec<u8>) -> Vec<u8> {
+        match self.speech.service {
+            Service::Metrics => {
+                self.stage = Stage::Over;
+                wording::metrics_page(&text)
+            }
+            Service::Line => self.done(&[], &text),
+            _ => text,
+        }
+    }
+
+    fn on_ran(&self, ending: &Ending) -> Vec<u8> {
+        match ending {
+            Ending::Status(status) if self.is_framed() => {
+                self.done(&[("exit", &status.to_string())], b"")
+            }
+            Ending::Signal(name) if self.is_framed() => self.done(&[("signal", name)], b""),
+            Ending::Status(0) => Vec::new(),
+            other => self.refusal(&Refusal::new(Code::Exit, wording::exit_text(other))),
+        }
+    }
+
+    /// A request was met: in plain its answer alone, framed the final frame.
+    pub(super) fn done(&self, keys: &[Key<'_>], payload: &[u8]) -> Vec<u8> {
+        match payload {
+            _ if self.is_framed() => reply::done(keys, payload),
+            [text @ .., b'\n'] if self.is_bare => text.to_vec(),
+            _ => payload.to_vec(),
+        }
+    }
+
+    /// A request was not met.
+    pub(super) fn refusal(&self, refusal: &Refusal) -> Vec<u8> {
+        if self.is_framed() {
+            return reply::fail(refusal);
+        }
+        self.spoken(&reply::error_line(refusal))
+    }
+
+    /// `text` as a message of its own: a line, or what a bare client takes for one.
+    pub(super) fn spoken(&self, text: &[u8]) -> Vec<u8> {
+        let mut bytes = text.to_vec();
+        if !self.is_bare {
+            bytes.push(b'\n');
+        }
+        bytes
+    }
+}

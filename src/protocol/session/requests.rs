@@ -1,0 +1,224 @@
+//! What each service makes of a message.
+//!
+//! What it does not do: answer what was awaited (`outcomes`).
+
+use std::borrow::Cow;
+
+use super::super::effect::{Call, Effect, FileRequest, FileWish, Form};
+use super::super::limits::VERSION;
+use super::super::line::Frame;
+use super::super::name::Name;
+use super::super::refusal::{Code, Refusal};
+use super::super::reply::Style;
+use super::super::request::{self, Message, Request};
+use super::super::speech::Service;
+use super::super::text::trim;
+use super::super::wording;
+use super::{Permit, Session, Stage, Terms};
+
+impl Session {
+    /// A message on `line`.
+    pub(super) fn on_line<'a>(&mut self, frame: &Frame<'a>, terms: &Terms<'_>) -> Effect<'a> {
+        match request::parse(frame.body, self.style) {
+            Ok(Request::Echo) => self.on_words(frame),
+            Ok(request) => self.on_request(request, terms),
+            Err(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    fn on_request<'a>(&mut self, request: Request<'a>, terms: &Terms<'_>) -> Effect<'a> {
+        match request {
+            Request::Download { offset, path } => {
+                self.look(FileWish::Download { offset }, path, terms)
+            }
+            Request::Files(path) => self.look(FileWish::List, path, terms),
+            Request::Stat(path) => self.look(FileWish::Stat, path, terms),
+            Request::Run(command) => self.on_command(command),
+            Request::Name(user) => self.join(trim(user)),
+            Request::List => self.await_outcome(Effect::Room(Call::List)),
+            Request::Send(message) => self.send(&message),
+            Request::Help => Effect::Reply(self.done(&[], wording::HELP.as_bytes())),
+            Request::Ping if self.is_framed() => Effect::Reply(self.done(&[], b"pong")),
+            Request::Ping => Effect::Reply(b"pong\n".into()),
+            Request::Quit => self.quit(),
+            Request::Framed => self.on_version(terms),
+            Request::Cancel => Effect::Reply(self.done(&[], b"")),
+            Request::Absent(verb) => self.refuse(&Refusal::new(
+                Code::Disabled,
+                format!("{verb} is not available in this version"),
+            )),
+            Request::Echo | Request::Stray => Effect::Nothing,
+        }
+    }
+
+    /// A line that is no request: a message to one user where it can be, an echo otherwise.
+    fn on_words<'a>(&mut self, frame: &Frame<'a>) -> Effect<'a> {
+        if self.is_named
+            && let Some(message) = request::piped(frame.body)
+        {
+            return self.send(&message);
+        }
+        if self.is_framed() {
+            return Effect::Reply(self.done(&[], frame.body));
+        }
+        Effect::Echo(frame.whole)
+    }
+
+    fn look<'a>(&mut self, wish: FileWish, path: &'a [u8], terms: &Terms<'_>) -> Effect<'a> {
+        if !terms.has_files {
+            let text = "this server serves no files (it was started without --root)";
+            return self.refuse(&Refusal::new(Code::Disabled, text));
+        }
+        self.await_outcome(Effect::Files(FileRequest { wish, path }))
+    }
+
+    /// A command, on `line` or `exec`.
+    pub(super) fn on_command<'a>(&mut self, command: &'a [u8]) -> Effect<'a> {
+        match self.permit {
+            Permit::Granted => self.await_outcome(Effect::Run(command)),
+            Permit::Off => self.refuse(&Refusal::new(
+                Code::Disabled,
+                "this server runs no commands (it was started without --run)",
+            )),
+            Permit::Denied => self.refuse(&Refusal::new(
+                Code::Denied,
+                "this server runs commands, but not for your address",
+            )),
+        }
+    }
+
+    fn on_version<'a>(&mut self, terms: &Terms<'_>) -> Effect<'a> {
+        self.style = Style::Framed;
+        if self.is_named {
+            return self.await_outcome(Effect::Room(Call::Reform(Form::Framed)));
+        }
+        Effect::Reply(self.handshake(terms))
+    }
+
+    /// The answer to `landline/1`.
+    pub(super) fn handshake(&self, terms: &Terms<'_>) -> Vec<u8> {
+        let mut caps = vec!["chat"];
+        if self.permit != Permit::Off {
+            caps.insert(0, "run");
+        }
+        if terms.has_files {
+            caps.insert(0, "download");
+        }
+        let version = VERSION.to_string();
+        let keys =
+            [("landline", version.as_str()), ("server", terms.server), ("caps", &caps.join(","))];
+        self.done(&keys, b"")
+    }
+
+    fn quit<'a>(&mut self) -> Effect<'a> {
+        let bytes = self.done(&[], b"");
+        self.end(bytes)
+    }
+
+    /// A message on `hello`: the name first, then what is to be echoed.
+    pub(super) fn on_hello<'a>(
+        &mut self,
+        frame: &Frame<'a>,
+        is_first: bool,
+        terms: &Terms<'_>,
+    ) -> Effect<'a> {
+        if is_first {
+            return Effect::Reply(self.spoken(terms.server.as_bytes()));
+        }
+        if trim(frame.body) == b"close" {
+            return self.end(Vec::new());
+        }
+        if frame.is_bare || frame.whole.ends_with(b"\n") {
+            return Effect::Echo(frame.whole);
+        }
+        Effect::Reply(self.spoken(frame.whole))
+    }
+
+    /// A request on `chat`.
+    pub(super) fn on_chat<'a>(&mut self, line: &'a [u8]) -> Effect<'a> {
+        let operands = line.strip_prefix(b"send");
+        match trim(line) {
+            b"get_list" => self.await_outcome(Effect::Room(Call::List)),
+            b"quit" | b"close" => self.end(Vec::new()),
+            _ if operands.is_some_and(|rest| matches!(rest.first(), None | Some(b' ' | b'\t'))) => {
+                match request::send(trim(operands.unwrap_or_default())) {
+                    Ok(message) => self.send(&message),
+                    Err(refusal) => self.refuse(&refusal),
+                }
+            }
+            _ => self.refuse(&Refusal::quoting(
+                Code::BadRequest,
+                line,
+                "use: get_list, send all TEXT, send USER... : TEXT, or quit",
+            )),
+        }
+    }
+
+    /// A request on `talk`.
+    pub(super) fn on_talk<'a>(&mut self, line: &'a [u8]) -> Effect<'a> {
+        if matches!(trim(line), b"quit" | b"close") {
+            return self.end(Vec::new());
+        }
+        match request::piped(line) {
+            Some(message) => self.send(&message),
+            None => self.refuse(&Refusal::quoting(Code::BadRequest, line, "use: TEXT | USER")),
+        }
+    }
+
+    /// A line of an HTTP request's head, on the metrics listener. The empty line ends the head.
+    pub(super) fn on_head<'a>(&mut self, line: &[u8]) -> Effect<'a> {
+        match (self.stage, line) {
+            (Stage::Head(true), b"") => self.await_outcome(Effect::Count),
+            (Stage::Head(false), b"") => self.end(wording::NO_SUCH_PAGE.into()),
+            (Stage::Head(_), _) => Effect::Nothing,
+            _ if !request::is_http(line) => self.end(Vec::new()),
+            _ => {
+                self.stage = Stage::Head(line.starts_with(b"GET /metrics "));
+                Effect::Nothing
+            }
+        }
+    }
+
+    /// Takes a name, on `line`, `chat` and `talk`.
+    pub(super) fn join<'a>(&mut self, user: &[u8]) -> Effect<'a> {
+        match Name::parse(user) {
+            Ok(name) => {
+                let form = self.form();
+                self.await_outcome(Effect::Room(Call::Join { name, form }))
+            }
+            Err(refusal) if self.speech.service == Service::Line => self.refuse(&refusal),
+            Err(refusal) => {
+                let bytes = self.refusal(&refusal);
+                self.end(bytes)
+            }
+        }
+    }
+
+    fn send<'a>(&mut self, message: &Message<'a>) -> Effect<'a> {
+        if !self.is_named {
+            let text = "take a name first: name USER";
+            return self.refuse(&Refusal::new(Code::NoName, text));
+        }
+        self.await_outcome(Effect::Room(Call::Send {
+            users: message.users.map(Cow::Borrowed),
+            text: Cow::Borrowed(message.text),
+        }))
+    }
+
+    pub(super) fn refuse<'a>(&self, refusal: &Refusal) -> Effect<'a> {
+        Effect::Reply(self.refusal(refusal))
+    }
+
+    /// How messages are written to this peer.
+    fn form(&self) -> Form {
+        match (self.speech.service, self.is_bare) {
+            _ if self.is_framed() => Form::Framed,
+            (Service::Chat, true) => Form::ChatBare,
+            (Service::Chat, false) => Form::Chat,
+            (Service::Talk, true) => Form::TalkBare,
+            (Service::Talk, false) => Form::Talk,
+            (_, true) => Form::PlainBare,
+            (_, false) => Form::Plain,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Text that people will see: replacing what could drive a terminal, and dates.
+//!
+//! What it does not do: touch echo, files or command output, which are never changed.
+
+use std::fmt::Write as _;
+
+use super::limits::QUOTE_BYTES_MAX;
+
+/// True for the characters no message, error or log line may carry: C0 but tab, DEL, C1.
+pub fn is_control(character: char) -> bool {
+    character != '\t' && character.is_control()
+}
+
+/// `bytes` as text: each control character (but tab) and each invalid sequence of UTF-8 becomes one
+/// U+FFFD.
+pub fn clean(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    clean_into(&mut text, bytes);
+    text
+}
+
+/// As `clean`, appended to `text`.
+pub fn clean_into(text: &mut String, bytes: &[u8]) {
+    for chunk in bytes.utf8_chunks() {
+        let valid = chunk.valid();
+        if valid.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+            text.push_str(valid);
+        } else {
+            text.extend(valid.chars().map(|c| if is_control(c) { '\u{fffd}' } else { c }));
+        }
+        if !chunk.invalid().is_empty() {
+            text.push('\u{fffd}');
+        }
+    }
+}
+
+/// A piece of a request as an error text repeats it: harmless, and cut after `QUOTE_BYTES_MAX`.
+pub fn quote(piece: &[u8]) -> String {
+    if piece.len() <= QUOTE_BYTES_MAX {
+        return clean(piece).replace('\t', "\u{fffd}");
+    }
+    let mut end = QUOTE_BYTES_MAX;
+    while end > 0 && piece[end] & 0xc0 == 0x80 {
+        end -= 1;
+    }
+    clean(&piece[..end]).replace('\t', "\u{fffd}") + "…"
+}
+
+/// `bytes` without blanks (space, tab) at either end.
+pub fn trim(bytes: &[u8]) -> &[u8] {
+    let is_blank = |byte: &u8| *byte == b' ' || *byte == b'\t';
+    let start = bytes.iter().position(|byte| !is_blank(byte)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|byte| !is_blank(byte)).map_or(start, |last| last + 1);
+    &bytes[start..end]
+}
+
+/// A point in time as it is shown: the server's local time to the second, and the exact instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Milliseconds since 1970-01-01 00:00:00 UTC.
+    pub unix_ms: i64,
+    /// The same instant in the server's time zone.
+    pub local: Civil,
+}
+
+/// A date and a time of day, in whatever zone the caller says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Civil {
+    /// Year of the common era.
+    pub year: i64,
+    /// Month, 1 to 12.
+    pub month: u8,
+    /// Day of the month, 1 to 31.
+    pub day: u8,
+    /// Hour, 0 to 23.
+    pub hour: u8,
+    /// Minute, 0 to 59.
+    pub minute: u8,
+    /// Second, 0 to 60.
+    pub second: u8,
+}
+
+impl Civil {
+    /// The UTC date of a Unix time in seconds: days to civil date in the proleptic Gregorian
+    /// calendar (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+    pub fn from_unix(unix_s: i64) -> Self {
+        let days = unix_s.div_euclid(86_400);
+        let of_day = unix_s.rem_euclid(86_400);
+        let shifted = days + 719_468;
+        let era = shifted.div_euclid(146_097);
+        let of_era = shifted.rem_euclid(146_097);
+        let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted_month = (5 * of_year + 2) / 153;
+        let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+        let small = |value: i64| u8::try_from(value).expect("parts of a date are below 256");
+        Self {
+            year: year_of_era + era * 400 + i64::from(month <= 2),
+            month: small(month),
+            day: small(of_year - (153 * shifted_month + 2) / 5 + 1),
+            hour: small(of_day / 3_600),
+            minute: small(of_day / 60 % 60),
+            second: small(of_day % 60),
+        }
+    }
+
+    /// `2020-12-17 20:08:03`.
+    pub fn write(&self, out: &mut String) {
+        self.write_parts(out, ' ');
+    }
+
+    /// `2020-12-17T20:06:53Z`, for a time in UTC (RFC 3339).
+    pub fn write_utc(&self, out: &mut String) {
+        self.write_parts(out, 'T');
+        out.push('Z');
+    }
+
+    fn write_parts(&self, out: &mut String, between: char) {
+        let Self { year, month, day, hour, minute, second } = self;
+        write!(out, "{year:04}-{month:02}-{day:02}{between}{hour:02}:{minute:02}:{second:02}")
+            .expect("a String takes all that is written");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_and_broken_utf8_are_each_replaced() {
+        assert_eq!(clean(b"a\tb"), "a\tb");
+        assert_eq!(clean(b"\x1b[2J\x7f\r\0"), "\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}");
+        assert_eq!(clean("\u{9b}31m é".as_bytes()), "\u{fffd}31m é");
+        assert_eq!(clean(b"\xff\xfeok"), "\u{fffd}\u{fffd}ok");
+    }
+
+    #[test]
+    fn a_quote_is_cut_between_characters() {
+        let long = "é".repeat(300);
+        let quoted = quote(long.as_bytes());
+        assert_eq!(quoted, "é".repeat(100) + "…");
+        assert_eq!(quote(&[0x80; 300]), "…");
+    }
+
+    #[test]
+    fn blanks_are_dropped_at_the_ends_alone() {
+        assert_eq!(trim(b" \ta  b\t "), b"a  b");
+        assert_eq!(trim(b" \t "), b"");
+    }
+
+    #[test]
+    fn unix_times_become_dates() {
+        let mut out = String::new();
+        Civil::from_unix(1_608_235_613).write_utc(&mut out);
+        assert_eq!(out, "2020-12-17T20:06:53Z");
+        out.clear();
+        Civil::from_unix(951_782_399).write(&mut out);
+        assert_eq!(out, "2000-02-28 23:59:59");
+        out.clear();
+        Civil::from_unix(-1).write(&mut out);
+        assert_eq!(out, "1969-12-31 23:59:59");
+    }
+}

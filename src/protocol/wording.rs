@@ -1,0 +1,186 @@
+//! The texts people and programs read: greetings, lists, messages in each form, farewells, help.
+//!
+//! What it does not do: decide when they are sent (`session`, `service::room`).
+
+use std::fmt::Write as _;
+
+use super::effect::{Cast, Ending, Form};
+use super::name::Name;
+use super::refusal::Refusal;
+use super::reply;
+use super::text::Stamp;
+
+/// The indentation of the original chat program's lines.
+const CHAT_INDENT: &str = "\t\t\t\t\t";
+
+/// The answer to `help`.
+pub const HELP: &str = "\
+download FILE            the file's bytes
+download@OFFSET FILE     the same from a byte offset on
+files [DIR]              what can be downloaded: size, time, name
+stat FILE                size, time and name of one file
+run COMMAND              a command's output
+name USER                take a name, and receive messages from then on
+get_list                 who has a name
+send all TEXT            a message to everyone else
+send USER... : TEXT      a message to some
+TEXT | USER              a message to one, once you have a name
+ping                     pong
+help                     this list
+quit                     end the connection
+anything else            comes back as it is
+";
+
+/// What a web browser is told, with the connection closed behind it (RFC 9112).
+pub const NOT_HTTP: &str = "HTTP/1.1 400 Bad Request\r\n\
+Content-Type: text/plain; charset=utf-8\r\n\
+Content-Length: 61\r\n\
+Connection: close\r\n\
+\r\n\
+This port speaks landline, not HTTP. Try: nc HOST PORT, help\n";
+
+/// What is answered on the metrics listener where something else than `/metrics` is asked for.
+pub const NO_SUCH_PAGE: &str = "HTTP/1.1 404 Not Found\r\n\
+Content-Length: 0\r\n\
+Connection: close\r\n\
+\r\n";
+
+/// The page at `/metrics` (Prometheus text exposition format 0.0.4).
+pub fn metrics_page(text: &[u8]) -> Vec<u8> {
+    let mut page = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
+        text.len()
+    )
+    .into_bytes();
+    page.extend_from_slice(text);
+    page
+}
+
+/// The answer to `name`.
+pub fn connected(server: &str, user: &Name, stamp: &Stamp) -> String {
+    let mut text = format!("connected to {server} as {user} at ");
+    stamp.local.write(&mut text);
+    text.push('\n');
+    text
+}
+
+/// The answer to `get_list` on `line`.
+pub fn users(names: &str) -> String {
+    if names.is_empty() { "users:\n".to_owned() } else { format!("users: {names}\n") }
+}
+
+/// The answer to `get_list` on `chat`, without a newline.
+pub fn chat_users(names: &str, stamp: &Stamp) -> String {
+    let mut text = String::from(CHAT_INDENT);
+    stamp.local.write(&mut text);
+    write!(text, "\n{CHAT_INDENT}Available client: {names}").expect("a String takes all");
+    text
+}
+
+/// What follows the output of a command on `line` that did not exit with 0.
+pub fn exit_text(ending: &Ending) -> String {
+    match ending {
+        Ending::Status(status) => format!("status {status}"),
+        Ending::Signal(name) => format!("signal {name}"),
+    }
+}
+
+/// A message, appended to `out` in the form its recipient reads. `text` is clean already.
+pub fn message(out: &mut String, form: Form, from: &Name, cast: Cast, text: &str, stamp: &Stamp) {
+    let cast_text = cast_word(cast);
+    match form {
+        Form::Plain | Form::PlainBare => {
+            stamp.local.write(out);
+            let end = if form == Form::Plain { "\n" } else { "" };
+            write!(out, " {from} ({cast_text}) : {text}{end}")
+        }
+        Form::Chat | Form::ChatBare => {
+            out.push_str(CHAT_INDENT);
+            stamp.local.write(out);
+            let end = if form == Form::Chat { "\n" } else { "" };
+            write!(out, "\n{CHAT_INDENT}{from} ({cast_text}) : {text}{end}")
+        }
+        Form::Talk => write!(out, "{from}|{text}\n"),
+        Form::TalkBare => write!(out, "{from}|{text}"),
+        Form::Framed => {
+            let (len, at) = (text.len(), stamp.unix_ms);
+            let cast_key = cast_key(cast);
+            write!(out, "msg {len} from={from} cast={cast_key} at={at}\n{text}")
+        }
+    }
+    .expect("a String takes all that is written");
+}
+
+/// A `note` frame about a user who came or left.
+pub fn note(out: &mut String, kind: &str, user: &Name) {
+    writeln!(out, "note 0 kind={kind} user={user}").expect("a String takes all");
+}
+
+/// The `note` frame that tells a framed peer why it is closed.
+pub fn closing_note(refusal: &Refusal) -> Vec<u8> {
+    let keys = [("kind", "closing"), ("code", refusal.code.as_str())];
+    reply::frame("note", &keys, refusal.text.as_bytes())
+}
+
+/// The `note` frame that tells a framed peer that the server is about to stop.
+pub fn shutdown_note() -> Vec<u8> {
+    reply::frame("note", &[("kind", "shutdown")], b"the server is stopping")
+}
+
+const fn cast_word(cast: Cast) -> &'static str {
+    match cast {
+        Cast::Single => "singlecasted",
+        Cast::Multi => "multicasted",
+        Cast::Broad => "broadcasted",
+    }
+}
+
+const fn cast_key(cast: Cast) -> &'static str {
+    match cast {
+        Cast::Single => "single",
+        Cast::Multi => "multi",
+        Cast::Broad => "broad",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::Civil;
+    use super::*;
+
+    const STAMP: Stamp = Stamp {
+        unix_ms: 1_608_235_683_500,
+        local: Civil { year: 2020, month: 12, day: 17, hour: 20, minute: 8, second: 3 },
+    };
+
+    fn written(form: Form, cast: Cast) -> String {
+        let alice = Name::parse(b"alice").expect("a good name");
+        let mut out = String::new();
+        message(&mut out, form, &alice, cast, "hello", &STAMP);
+        out
+    }
+
+    #[test]
+    fn each_form_is_as_the_protocol_says() {
+        let chat = "\t\t\t\t\t2020-12-17 20:08:03\n\t\t\t\t\talice (broadcasted) : hello";
+        assert_eq!(
+            written(Form::Plain, Cast::Single),
+            "2020-12-17 20:08:03 alice (singlecasted) : hello\n"
+        );
+        assert_eq!(written(Form::ChatBare, Cast::Broad), chat);
+        assert_eq!(written(Form::Chat, Cast::Broad), format!("{chat}\n"));
+        assert_eq!(written(Form::Talk, Cast::Multi), "alice|hello\n");
+        assert_eq!(written(Form::TalkBare, Cast::Multi), "alice|hello");
+        assert_eq!(
+            written(Form::Framed, Cast::Multi),
+            "msg 5 from=alice cast=multi at=1608235683500\nhello"
+        );
+    }
+
+    #[test]
+    fn the_http_answer_says_its_own_length() {
+        let body = NOT_HTTP.split("\r\n\r\n").nth(1).expect("a head and a body");
+        assert!(NOT_HTTP.contains(&format!("Content-Length: {}\r\n", body.len())));
+    }
+}

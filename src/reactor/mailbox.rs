@@ -1,0 +1,140 @@
+//! `Mailbox`: word from any thread to one that polls. The only lock in the server.
+//!
+//! What it does not do: wait. Posting never blocks; a full mailbox gives the mail back. Mail from one
+//! thread arrives in the order it was posted.
+//!
+//! Invariant: whenever mail is in the box, the eventfd is readable, or its reader is between `clear`
+//! and taking; the eventfd is written only by the post that finds the box empty.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::sys::wake::Wake;
+
+/// A bounded queue with an eventfd.
+#[derive(Debug)]
+pub struct Mailbox<T> {
+    queue: Mutex<VecDeque<T>>,
+    wake: Wake,
+    mail_max: usize,
+}
+
+impl<T> Mailbox<T> {
+    /// An empty box for `mail_max` pieces of mail.
+    pub fn new(mail_max: usize) -> io::Result<Self> {
+        Ok(Self { queue: Mutex::new(VecDeque::new()), wake: Wake::new()?, mail_max })
+    }
+
+    /// Puts mail in; gives it back where the box is full.
+    pub fn post(&self, mail: T) -> Result<(), T> {
+        let mut queue = self.lock();
+        if queue.len() >= self.mail_max {
+            return Err(mail);
+        }
+        self.put(&mut queue, mail);
+        Ok(())
+    }
+
+    /// Puts mail in whose number is bounded by something else: one piece for each peer or for each
+    /// thing that was asked.
+    pub fn post_bounded(&self, mail: T) {
+        self.put(&mut self.lock(), mail);
+    }
+
+    /// Takes all mail out, into `taken`.
+    pub fn take_all(&self, taken: &mut VecDeque<T>) {
+        self.wake.clear();
+        let mut queue = self.lock();
+        if taken.is_empty() {
+            std::mem::swap(&mut *queue, taken);
+        } else {
+            taken.append(&mut queue);
+        }
+    }
+
+    /// Takes one piece out, where many threads read one box.
+    pub fn take_one(&self) -> Option<T> {
+        let mut queue = self.lock();
+        let mail = queue.pop_front();
+        if queue.is_empty() {
+            self.wake.clear();
+        }
+        mail
+    }
+
+    fn put(&self, queue: &mut VecDeque<T>, mail: T) {
+        queue.push_back(mail);
+        if queue.len() == 1 {
+            self.wake.wake();
+        }
+    }
+
+    /// A panic of another thread leaves the queue whole: each change to it is one call.
+    fn lock(&self) -> MutexGuard<'_, VecDeque<T>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> AsFd for Mailbox<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::sys::poll::wait_readable;
+
+    fn is_readable(mailbox: &Mailbox<u32>) -> bool {
+        wait_readable(&[mailbox.as_fd()], Some(0)).expect("poll works")[0]
+    }
+
+    #[test]
+    fn a_full_box_gives_mail_back() {
+        let mailbox = Mailbox::new(2).expect("an eventfd");
+        assert_eq!((mailbox.post(1), mailbox.post(2), mailbox.post(3)), (Ok(()), Ok(()), Err(3)));
+        mailbox.post_bounded(4);
+        let mut taken = VecDeque::new();
+        mailbox.take_all(&mut taken);
+        assert_eq!(taken, [1, 2, 4]);
+    }
+
+    #[test]
+    fn the_descriptor_is_readable_while_there_is_mail() {
+        let mailbox = Mailbox::new(9).expect("an eventfd");
+        assert!(!is_readable(&mailbox));
+        mailbox.post_bounded(1);
+        mailbox.post_bounded(2);
+        assert!(is_readable(&mailbox));
+        assert_eq!(mailbox.take_one(), Some(1));
+        assert!(is_readable(&mailbox), "mail is left");
+        assert_eq!(mailbox.take_one(), Some(2));
+        assert!(!is_readable(&mailbox));
+    }
+
+    #[test]
+    fn mail_of_one_thread_keeps_its_order() {
+        let mailbox = Arc::new(Mailbox::new(usize::MAX).expect("an eventfd"));
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                let mailbox = Arc::clone(&mailbox);
+                std::thread::spawn(move || (0..500).for_each(|n| mailbox.post_bounded((writer, n))))
+            })
+            .collect();
+        let (mut taken, mut next) = (VecDeque::new(), [0; 4]);
+        while next != [500; 4] {
+            wait_readable(&[mailbox.as_fd()], Some(10_000)).expect("poll works");
+            mailbox.take_all(&mut taken);
+            for (writer, n) in taken.drain(..) {
+                assert_eq!(n, next[writer as usize], "writer {writer}");
+                next[writer as usize] += 1;
+            }
+        }
+        writers.into_iter().for_each(|writer| writer.join().expect("a writer that does not panic"));
+    }
+}

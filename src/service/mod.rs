@@ -1,0 +1,9 @@
+//! The jobs: files, commands, messages. They know requests and answers, nothing of epoll.
+//!
+//! What it does not do: wait, or talk to a peer. Echo needs no file here: it is an effect.
+
+pub mod allow_list;
+pub mod files;
+pub mod policy;
+pub mod room;
+pub mod run;

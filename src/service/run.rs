@@ -1,0 +1,210 @@
+//! Commands: starting one, knowing when it and its output have ended, and ending it.
+//!
+//! What it does not do: move output (`transfer`), or decide who may run what (`policy`).
+//!
+//! Invariants:
+//! 1. A process that was started is reaped: by its job's end, by its `Condemned`, or by `Drop`.
+//! 2. Its group is signalled only while the process is not reaped: the number is still its own.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::protocol::effect::Ending;
+use crate::protocol::refusal::{Code, Refusal};
+use crate::sys::host::User;
+use crate::sys::pipe::new_pipe;
+use crate::sys::process::{Child, Exit, Spawn, signal_name, spawn};
+
+/// Where commands look for programs.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Wanted size of a pipe, in bytes; the kernel may give less.
+const PIPE_BYTES: usize = 256 * 1024;
+/// How long the output of a command that exited is waited for, in milliseconds, where something that
+/// it left behind holds the pipe.
+pub const OUTPUT_GRACE_MS: u64 = 200;
+/// How long a group that was asked to end may take, in milliseconds.
+pub const END_GRACE_MS: u64 = 500;
+
+/// A command that is to be started.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Program and arguments.
+    pub argv: Vec<Vec<u8>>,
+    /// The peer's address, `unix` over a Unix socket.
+    pub remote_address: String,
+    /// The peer's port, where it has one.
+    pub remote_port: Option<u16>,
+    /// Whether standard error is to have a pipe of its own.
+    pub has_own_err: bool,
+}
+
+/// What came of an order.
+#[derive(Debug)]
+pub enum Started {
+    /// The command runs.
+    Running(Job),
+    /// It could not be run, which a shell would tell by this status (POSIX, Shell, 2.8.2).
+    NotRun(i32),
+}
+
+/// A command that was started.
+#[derive(Debug)]
+pub struct Job {
+    child: Option<Child>,
+    /// The pipe of its standard output, until that has ended.
+    pub out: Option<OwnedFd>,
+    /// The pipe of its standard error, until that has ended; none where both share one.
+    pub err: Option<OwnedFd>,
+}
+
+/// A command that is being ended, with all of its group.
+#[derive(Debug)]
+pub struct Condemned {
+    child: Child,
+    kill_at_ms: u64,
+}
+
+/// Starts a command. Blocks until its program runs.
+pub fn start(order: &Order, user: &User) -> Result<Started, Refusal> {
+    let strings = |words: &[Vec<u8>]| -> Result<Vec<CString>, Refusal> {
+        let strings: Result<_, _> = words.iter().cloned().map(CString::new).collect();
+        strings.map_err(|_| Refusal::new(Code::BadRequest, "a command holds no NUL byte"))
+    };
+    let arguments = strings(&order.argv)?;
+    let environment = strings(&environment(order, user))?;
+    let program = arguments.first().ok_or_else(|| internal("a command has a program"))?;
+    let (out, out_end) = new_pipe(PIPE_BYTES).map_err(|error| refusal_of(&error))?;
+    let err = match order.has_own_err {
+        true => Some(new_pipe(PIPE_BYTES).map_err(|error| refusal_of(&error))?),
+        false => None,
+    };
+    let spawned = spawn(&Spawn {
+        program,
+        arguments: &arguments,
+        environment: &environment,
+        stdout: out_end.as_fd(),
+        stderr: err.as_ref().map_or(out_end.as_fd(), |(_, err_end)| err_end.as_fd()),
+    });
+    match spawned {
+        Ok(child) => {
+            let err = err.map(|(err, _)| err);
+            Ok(Started::Running(Job { child: Some(child), out: Some(out), err }))
+        }
+        Err(error) => match error.raw_os_error() {
+            Some(libc::ENOENT | libc::ENOTDIR) => Ok(Started::NotRun(127)),
+            Some(libc::EACCES | libc::ENOEXEC) => Ok(Started::NotRun(126)),
+            _ => Err(refusal_of(&error)),
+        },
+    }
+}
+
+/// The whole environment of a command: made from nothing.
+fn environment(order: &Order, user: &User) -> Vec<Vec<u8>> {
+    let port = order.remote_port.map(|port| port.to_string()).unwrap_or_default();
+    let pairs = [
+        ("PATH", PATH),
+        ("HOME", &user.home),
+        ("USER", &user.name),
+        ("LANG", "C.UTF-8"),
+        ("REMOTE_ADDR", &order.remote_address),
+        ("REMOTE_PORT", &port),
+    ];
+    let is_given = |name: &str| name != "REMOTE_PORT" || order.remote_port.is_some();
+    pairs
+        .into_iter()
+        .filter(|(name, _)| is_given(name))
+        .map(|(name, value)| format!("{name}={value}").into_bytes())
+        .collect()
+}
+
+impl Job {
+    /// The process, to wait for.
+    pub fn child(&self) -> &Child {
+        self.child.as_ref().expect("a job has its process until it is condemned or reaped")
+    }
+
+    /// How the command ended, if it has. What it left running in its group is asked to end; the
+    /// process is not reaped by this.
+    pub fn ending(&self) -> io::Result<Option<Ending>> {
+        let exit = self.child().status()?;
+        if exit.is_some() {
+            self.child().terminate_group();
+        }
+        Ok(exit.map(ending))
+    }
+
+    /// Ends what a command that has exited still left running, and reaps it.
+    pub fn finish(mut self) {
+        if let Some(child) = self.child.take() {
+            child.kill_group();
+            reap(&child);
+        }
+    }
+
+    /// Asks the command and its whole group to end; `Condemned` sees to it that they do.
+    pub fn condemn(mut self, now_ms: u64) -> Option<Condemned> {
+        let child = self.child.take()?;
+        child.terminate_group();
+        Some(Condemned { child, kill_at_ms: now_ms + END_GRACE_MS })
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if let Some(child) = self.child.take() {
+            child.kill_group();
+            reap(&child);
+        }
+    }
+}
+
+impl Condemned {
+    /// When to look again, in milliseconds of the worker's clock.
+    pub fn due_ms(&self) -> u64 {
+        self.kill_at_ms
+    }
+
+    /// Looks whether all is over; true once it is, and the process is reaped.
+    pub fn is_over(&mut self, now_ms: u64) -> bool {
+        if now_ms < self.kill_at_ms {
+            return false;
+        }
+        self.child.kill_group();
+        self.kill_at_ms = now_ms + OUTPUT_GRACE_MS;
+        reap(&self.child)
+    }
+}
+
+impl Drop for Condemned {
+    fn drop(&mut self) {
+        self.child.kill_group();
+        reap(&self.child);
+    }
+}
+
+/// Reaps a process if it has ended. An error means that there is nothing left to reap.
+fn reap(child: &Child) -> bool {
+    !matches!(child.reap(), Ok(None))
+}
+
+fn ending(exit: Exit) -> Ending {
+    match exit {
+        Exit::Status(status) => Ending::Status(status),
+        Exit::Signal(signal) => Ending::Signal(signal_name(signal)),
+    }
+}
+
+fn refusal_of(error: &io::Error) -> Refusal {
+    match error.raw_os_error() {
+        Some(libc::E2BIG) => Refusal::new(Code::BadRequest, "the command is too long"),
+        Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => {
+            Refusal::new(Code::Busy, "no command can be started now: try again")
+        }
+        _ => internal("the command could not be started"),
+    }
+}
+
+fn internal(text: &str) -> Refusal {
+    Refusal::new(Code::Internal, text)
+}

@@ -1,0 +1,264 @@
+//! Moving bytes without carrying them: file to socket, pipe to socket; and what goes with it.
+//!
+//! What it does not do: wait, or split work into fair shares; `max` is the caller's budget. Sockets
+//! must be non-blocking and SIGPIPE ignored (`signal::Signals::take`): unlike `send`, `sendfile`
+//! and `splice` raise it.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{SpliceFFlags, splice};
+use nix::sys::sendfile::sendfile;
+
+use super::retry;
+
+/// What became of one attempt to copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copied {
+    /// So many bytes went into the socket; at least one.
+    Moved(usize),
+    /// The socket takes nothing now.
+    SinkFull,
+    /// The pipe holds nothing now, but has a writer.
+    SourceEmpty,
+    /// The file ends at or before the offset; the pipe is drained and has no writer.
+    SourceEnded,
+}
+
+/// Sends at most `max` (at least 1) bytes of `file` from `offset` on (sendfile(2)); the file's own
+/// position is neither used nor moved. EAGAIN is `SinkFull`. It can block on a page that is not in
+/// memory. The socket holds the file's pages, no copy: what is written to the file, or cut off it,
+/// before the peer has taken them reaches the peer too. EPIPE, ECONNRESET: the peer is gone;
+/// EINVAL: an offset past 2^63 − 1, or a file of a kind that cannot be sent.
+pub fn send_file(
+    socket: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    offset: u64,
+    max: usize,
+) -> io::Result<Copied> {
+    debug_assert!(max > 0, "nothing to copy would look like the end");
+    let start = libc::off_t::try_from(offset).map_err(|_| Errno::EINVAL)?;
+    let sent = retry(|| {
+        let mut position = start;
+        sendfile(socket, file, Some(&mut position), max)
+    });
+    match sent {
+        Ok(0) => Ok(Copied::SourceEnded),
+        Ok(count) => Ok(Copied::Moved(count)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Copied::SinkFull),
+        Err(error) => Err(error),
+    }
+}
+
+/// Moves at most `max` (at least 1) bytes from `pipe` to `socket` (splice(2)); `more` follows at
+/// once. EAGAIN says that the pipe is empty or that the socket is full: FIONREAD tells which. A
+/// pipe that was filled just between the two calls is taken for a full socket, which a wait for
+/// writability corrects at once. EPIPE, ECONNRESET: the peer is gone.
+pub fn splice_pipe(
+    pipe: BorrowedFd<'_>,
+    socket: BorrowedFd<'_>,
+    max: usize,
+    more: bool,
+) -> io::Result<Copied> {
+    debug_assert!(max > 0, "nothing to copy would look like the end");
+    let mut flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
+    flags.set(SpliceFFlags::SPLICE_F_MORE, more);
+    match retry(|| splice(pipe, None, socket, None, max, flags)) {
+        Ok(0) => Ok(Copied::SourceEnded),
+        Ok(count) => Ok(Copied::Moved(count)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            let is_empty = bytes_readable(pipe)? == 0;
+            Ok(if is_empty { Copied::SourceEmpty } else { Copied::SinkFull })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Bytes that a pipe or socket holds to be read (FIONREAD, `ioctl_list(2)`, pipe(7)).
+pub fn bytes_readable(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    retry(|| {
+        // SAFETY: FIONREAD writes one int, to `count`, which outlives the call.
+        Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut count) })
+    })?;
+    Ok(usize::try_from(count).map_err(|_| Errno::EOVERFLOW)?)
+}
+
+/// Reads from a pipe or file at its position (read(2)). 0: the end; EAGAIN: nothing yet, on a
+/// non-blocking descriptor; on a blocking one it waits.
+pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    retry(|| nix::unistd::read(fd, buffer))
+}
+
+/// True if the byte at `offset` of a regular file can be read without waiting for a disk
+/// (preadv2(2), `RWF_NOWAIT`): EAGAIN means it is not in memory. Also true at or past the end, and
+/// where the file system or kernel cannot tell (EOPNOTSUPP, ENOSYS, EINVAL). It says nothing of the
+/// bytes after.
+pub fn is_cached(file: BorrowedFd<'_>, offset: u64) -> io::Result<bool> {
+    let position = libc::off_t::try_from(offset).map_err(|_| Errno::EINVAL)?;
+    let mut byte = 0_u8;
+    let piece = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    let read = retry(|| {
+        // SAFETY: `piece` describes the one byte `byte`, and both outlive the call.
+        Errno::result(unsafe {
+            libc::preadv2(file.as_raw_fd(), &raw const piece, 1, position, libc::RWF_NOWAIT)
+        })
+    });
+    match read {
+        Ok(_) => Ok(true),
+        Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+            Errno::EAGAIN => Ok(false),
+            Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL => Ok(true),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Brings `len` bytes of a regular file from `offset` on into memory, and returns when they are
+/// there or the file has ended. Blocks. readahead(2) starts to read but, whatever its manual page
+/// says, need not wait, so the bytes are then read and dropped.
+pub fn read_ahead(file: BorrowedFd<'_>, offset: u64, len: usize) -> io::Result<()> {
+    let mut position = libc::off64_t::try_from(offset).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: takes numbers alone. Only a hint: a failure means reading page by page, below.
+    unsafe { libc::readahead(file.as_raw_fd(), position, len) };
+    let mut scratch = vec![0_u8; len.min(READ_AHEAD_STEP_BYTES)];
+    let mut left = len;
+    while left > 0 {
+        let piece = &mut scratch[..left.min(READ_AHEAD_STEP_BYTES)];
+        let count = retry(|| nix::sys::uio::pread(file, piece, position))?;
+        if count == 0 {
+            break;
+        }
+        left -= count;
+        position += libc::off64_t::try_from(count).map_err(|_| Errno::EOVERFLOW)?;
+    }
+    Ok(())
+}
+
+/// How much `read_ahead` reads at once, in bytes.
+const READ_AHEAD_STEP_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read as _, Write as _};
+    use std::os::fd::{AsFd as _, OwnedFd};
+    use std::os::unix::net::UnixStream;
+
+    use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
+    use super::super::pipe::new_pipe;
+    use super::super::scratch::Scratch;
+    use super::*;
+
+    const MAX: usize = 1 << 16;
+
+    fn non_blocking_pair() -> io::Result<(UnixStream, UnixStream)> {
+        let (near, far) = UnixStream::pair()?;
+        near.set_nonblocking(true)?;
+        Ok((near, far))
+    }
+
+    fn file(content: &[u8]) -> io::Result<(Scratch, File)> {
+        let scratch = Scratch::new()?;
+        let path = scratch.path().join("file");
+        std::fs::write(&path, content)?;
+        Ok((scratch, File::options().read(true).write(true).open(path)?))
+    }
+
+    fn splice(pipe: &OwnedFd, socket: &UnixStream) -> io::Result<Copied> {
+        splice_pipe(pipe.as_fd(), socket.as_fd(), MAX, false)
+    }
+
+    #[test]
+    fn a_pipe_is_empty_then_moved_then_ended() -> io::Result<()> {
+        let (near, mut far) = non_blocking_pair()?;
+        let (pipe, writer) = new_pipe(MAX)?;
+        assert_eq!(splice(&pipe, &near)?, Copied::SourceEmpty);
+        let mut writer = File::from(writer);
+        writer.write_all(b"hello")?;
+        assert_eq!(bytes_readable(pipe.as_fd())?, 5);
+        assert_eq!(splice(&pipe, &near)?, Copied::Moved(5));
+        assert_eq!(splice(&pipe, &near)?, Copied::SourceEmpty);
+        drop(writer);
+        assert_eq!(splice(&pipe, &near)?, Copied::SourceEnded);
+        let mut got = [0; 5];
+        far.read_exact(&mut got)?;
+        assert_eq!(&got, b"hello");
+        Ok(())
+    }
+
+    #[test]
+    fn a_full_socket_is_told_even_where_the_writer_is_gone() -> io::Result<()> {
+        let (near, _far) = non_blocking_pair()?;
+        let block = vec![0; MAX];
+        while (&near).write(&block).is_ok() {}
+        let (pipe, writer) = new_pipe(MAX)?;
+        let mut writer = File::from(writer);
+        writer.write_all(b"hello")?;
+        assert_eq!(splice(&pipe, &near)?, Copied::SinkFull);
+        drop(writer);
+        assert_eq!(splice(&pipe, &near)?, Copied::SinkFull);
+        let (_scratch, file) = file(b"hello")?;
+        assert_eq!(send_file(near.as_fd(), file.as_fd(), 0, MAX)?, Copied::SinkFull);
+        Ok(())
+    }
+
+    #[test]
+    fn a_peer_that_is_gone_is_an_error() -> io::Result<()> {
+        let (near, far) = non_blocking_pair()?;
+        drop(far);
+        let (pipe, writer) = new_pipe(MAX)?;
+        File::from(writer).write_all(b"hello")?;
+        let (_scratch, file) = file(b"hello")?;
+        let spliced = splice(&pipe, &near).map_err(|error| error.kind());
+        assert_eq!(spliced, Err(io::ErrorKind::BrokenPipe));
+        let sent = send_file(near.as_fd(), file.as_fd(), 0, MAX).map_err(|error| error.kind());
+        assert_eq!(sent, Err(io::ErrorKind::BrokenPipe));
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_is_sent_from_the_offset_to_its_end_as_it_is_now() -> io::Result<()> {
+        let (near, mut far) = non_blocking_pair()?;
+        let (_scratch, file) = file(b"hello, world")?;
+        let send = |offset, max| send_file(near.as_fd(), file.as_fd(), offset, max);
+        assert_eq!(send(7, 3)?, Copied::Moved(3));
+        assert_eq!(send(10, MAX)?, Copied::Moved(2));
+        assert_eq!(send(12, MAX)?, Copied::SourceEnded);
+        let mut got = [0; 5];
+        far.read_exact(&mut got)?;
+        assert_eq!(&got, b"world");
+        file.set_len(4)?;
+        assert_eq!(send(7, MAX)?, Copied::SourceEnded);
+        let past = send(u64::MAX, 1).map_err(|error| error.kind());
+        assert_eq!(past, Err(io::ErrorKind::InvalidInput));
+        Ok(())
+    }
+
+    #[test]
+    fn what_was_read_ahead_is_cached() -> io::Result<()> {
+        let bytes = 3 * READ_AHEAD_STEP_BYTES + 1;
+        let (_scratch, file) = file(&vec![7; bytes])?;
+        file.sync_all()?;
+        posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
+        read_ahead(file.as_fd(), 0, bytes)?;
+        for offset in (0..=bytes).step_by(4096).chain([bytes]) {
+            assert!(is_cached(file.as_fd(), u64::try_from(offset).expect("small"))?);
+        }
+        read_ahead(file.as_fd(), u64::try_from(bytes).expect("small"), 100)
+    }
+
+    #[test]
+    fn a_pipe_is_read_to_its_end() -> io::Result<()> {
+        let (pipe, writer) = new_pipe(MAX)?;
+        let mut buffer = [0; 8];
+        let nothing = read(pipe.as_fd(), &mut buffer).map_err(|error| error.kind());
+        assert_eq!(nothing, Err(io::ErrorKind::WouldBlock));
+        File::from(writer).write_all(b"hello")?;
+        assert_eq!(read(pipe.as_fd(), &mut buffer)?, 5);
+        assert_eq!(read(pipe.as_fd(), &mut buffer)?, 0);
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! The floor: every system call landline makes goes through here, and here alone is `unsafe`.
+//!
+//! What is promised:
+//! - Each function is one call of the kernel, or the few that make up one idea, named and typed for
+//!   what it does. Errors are `io::Error` built from the errno, so `kind` and `raw_os_error` work;
+//!   where an errno means something to landline it became a value of its own (`copy::Copied`).
+//! - A call that a signal interrupted is made again. Waiting (`epoll`, `poll`) is the exception: an
+//!   interrupted wait ends with no events.
+//! - Each descriptor made here is close-on-exec from birth, and is owned by the value returned.
+//! - Counts, sizes and times are converted with a check, never cut.
+//!
+//! What is not promised:
+//! - Policy. Nothing is retried after a failure, logged, limited or remembered; no time-out is
+//!   chosen; which errno of `accept` is harmless is the listener's business.
+//! - That a call does not block, unless its documentation says so.
+//! - Fairness, or that a wait wakes for a state that was seen before: readiness is level-triggered
+//!   and describes the moment of the wait.
+//! - Any system but Linux, 5.4 or later: `openat2` and `close_range` have fallbacks, pidfds have
+//!   none.
+#![allow(
+    unsafe_code,
+    reason = "the one place where system calls are made that no safe wrapper covers"
+)]
+#![allow(
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    reason = "each function's text names its errnos, and a panic is a broken invariant"
+)]
+
+use std::io;
+
+use nix::errno::Errno;
+
+mod address;
+pub mod beneath;
+pub mod clock;
+pub mod copy;
+pub mod epoll;
+pub mod host;
+pub mod inherit;
+pub mod pipe;
+pub mod poll;
+mod posix_spawn;
+pub mod process;
+pub mod signal;
+pub mod socket;
+pub mod wake;
+mod walk;
+
+/// Makes `call` until it ends otherwise than by EINTR.
+fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            other => return other.map_err(io::Error::from),
+        }
+    }
+}
+
+/// A time-out for `poll` and `epoll_wait`: `None` waits for ever, and what an `int` of milliseconds
+/// cannot hold (24 days) becomes the longest it can.
+fn timeout(timeout_ms: Option<u64>) -> nix::poll::PollTimeout {
+    use nix::poll::PollTimeout;
+    timeout_ms.map_or(PollTimeout::NONE, |ms| PollTimeout::try_from(ms).unwrap_or(PollTimeout::MAX))
+}
+
+/// What tests of this folder share.
+#[cfg(test)]
+mod scratch {
+    use std::path::{Path, PathBuf};
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// Held by tests that make descriptors which are not close-on-exec, or count a child's.
+    pub(super) static DESCRIPTORS: Mutex<()> = Mutex::new(());
+
+    /// A directory of its own for one test, gone with it.
+    pub(super) struct Scratch(PathBuf);
+
+    impl Scratch {
+        pub(super) fn new() -> std::io::Result<Self> {
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("landline-sys-{}-{count}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::create_dir(&path)?;
+            Ok(Self(path))
+        }
+
+        pub(super) fn path(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _left_behind_at_worst = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! Starting a command, watching it and ending it with all it started.
+//!
+//! What it does not do: search PATH, decide when a command must end, or do anything when a `Child`
+//! is dropped: one that was not reaped stays a zombie for as long as landline lives.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::sys::stat::Mode;
+
+use super::posix_spawn::{Actions, Attributes, check};
+use super::retry;
+
+/// The first descriptor that is not one of the standard three.
+const FIRST_FREE: RawFd = 3;
+
+/// What to start, and with what.
+#[derive(Debug)]
+pub struct Spawn<'a> {
+    /// Path of the program.
+    pub program: &'a CStr,
+    /// All arguments, the program's own name first; at least that.
+    pub arguments: &'a [CString],
+    /// The whole environment, `NAME=VALUE` each.
+    pub environment: &'a [CString],
+    /// Becomes descriptor 1.
+    pub stdout: BorrowedFd<'a>,
+    /// Becomes descriptor 2; may be the same as `stdout`.
+    pub stderr: BorrowedFd<'a>,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited with this status, 0 to 255.
+    Status(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+/// A process that was started here, and its group, whose id is the same number.
+#[derive(Debug)]
+pub struct Child {
+    pid: i32,
+    pidfd: OwnedFd,
+    /// Set once the kernel may give the number to another process.
+    is_reaped: AtomicBool,
+}
+
+/// A duplicate with a number past the standard three: duplicating it onto one of them can then
+/// neither overwrite one that is still needed nor be a no-op that leaves close-on-exec set.
+fn duplicate_high(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let raw = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(FIRST_FREE))?;
+    // SAFETY: fcntl succeeded, so `raw` is a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+fn pointers(strings: &[CString]) -> Vec<*mut libc::c_char> {
+    let pointers = strings.iter().map(|string| string.as_ptr().cast_mut());
+    pointers.chain([ptr::null_mut()]).collect()
+}
+
+/// Starts a process (`posix_spawn(3)`: no copy of page tables): in a group of its own, every signal
+/// at its default, none blocked, standard input empty, and with no descriptor past 2, given that
+/// all others are close-on-exec (`seal_descriptors`). Returns once the program runs, and blocks
+/// until then. ENOENT, EACCES, ENOEXEC, E2BIG …: execve(2) refused it; EAGAIN, ENOMEM: no more
+/// processes; EMFILE, ENFILE: no more descriptors.
+pub fn spawn(spawn: &Spawn<'_>) -> io::Result<Child> {
+    let null = retry(|| open(c"/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()))?;
+    let standard = [null.as_fd(), spawn.stdout, spawn.stderr];
+    let mut actions = Actions::new()?;
+    let mut duplicates = Vec::with_capacity(standard.len());
+    for (fd, target) in standard.into_iter().zip(0..) {
+        let duplicate = duplicate_high(fd)?;
+        actions.duplicate(duplicate.as_fd(), target)?;
+        duplicates.push(duplicate);
+    }
+    let attributes = Attributes::new()?;
+    let arguments = pointers(spawn.arguments);
+    let environment = pointers(spawn.environment);
+    let mut pid = 0;
+    // SAFETY: all pointers are to initialised values that outlive the call; both arrays end in a
+    // null pointer, and posix_spawn does not change the strings.
+    check(unsafe {
+        libc::posix_spawn(
+            &raw mut pid,
+            spawn.program.as_ptr(),
+            actions.as_ptr(),
+            attributes.as_ptr(),
+            arguments.as_ptr(),
+            environment.as_ptr(),
+        )
+    })?;
+    watch(pid)
+}
+
+/// A `Child` for a process just started. Where there is no descriptor for it, it is ended at once.
+fn watch(pid: libc::pid_t) -> io::Result<Child> {
+    // SAFETY: takes numbers alone. The process is not yet reaped, so the number is still its own.
+    match Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }) {
+        Ok(raw) => {
+            let raw = RawFd::try_from(raw).expect("a descriptor is an int");
+            // SAFETY: pidfd_open succeeded, so `raw` is a new descriptor that nobody else owns. It
+            // is close-on-exec by itself.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(raw) };
+            Ok(Child { pid, pidfd, is_reaped: AtomicBool::new(false) })
+        }
+        Err(errno) => {
+            // SAFETY: takes numbers alone; the group is that of the process just started.
+            unsafe { libc::kill(-pid, libc::SIGKILL) };
+            // SAFETY: a null pointer means that the status is not wanted.
+            let _reaped =
+                retry(|| Errno::result(unsafe { libc::waitpid(pid, ptr::null_mut(), 0) }));
+            Err(errno.into())
+        }
+    }
+}
+
+impl Child {
+    /// Process id, and id of the process group.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// How the process ended, if it has (waitid(2), WNOWAIT). It stays a zombie, so that the ids of
+    /// process and group belong to nobody else. Never blocks. ECHILD: it was reaped before.
+    pub fn status(&self) -> io::Result<Option<Exit>> {
+        self.wait(libc::WNOWAIT)
+    }
+
+    /// As `status`, and gives up its ids if it has ended: its group can no longer be signalled.
+    pub fn reap(&self) -> io::Result<Option<Exit>> {
+        let exit = self.wait(0)?;
+        if exit.is_some() {
+            self.is_reaped.store(true, Ordering::Release);
+        }
+        Ok(exit)
+    }
+
+    fn wait(&self, flags: libc::c_int) -> io::Result<Option<Exit>> {
+        let id = libc::id_t::try_from(self.pidfd.as_raw_fd()).expect("descriptors are positive");
+        let flags = flags | libc::WEXITED | libc::WNOHANG;
+        let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+        retry(|| {
+            // SAFETY: `info` is writable and outlives the call.
+            Errno::result(unsafe { libc::waitid(libc::P_PIDFD, id, info.as_mut_ptr(), flags) })
+        })?;
+        // SAFETY: waitid succeeded; it filled `info`, or left or made it zero where the process has
+        // not ended, and zeros are a valid siginfo_t with a process id of 0.
+        let (pid, code, status) = unsafe {
+            let info = info.assume_init();
+            (info.si_pid(), info.si_code, info.si_status())
+        };
+        Ok(match (pid, code) {
+            (0, _) => None,
+            (_, libc::CLD_EXITED) => Some(Exit::Status(status)),
+            _ => Some(Exit::Signal(status)),
+        })
+    }
+
+    /// Asks the whole group to end (SIGTERM, kill(2)). Nothing happens where there is no such group
+    /// (ESRCH), where none of it may be signalled (EPERM: it changed its user), or once reaped.
+    pub fn terminate_group(&self) {
+        self.signal_group(libc::SIGTERM);
+    }
+
+    /// Ends the whole group (SIGKILL). As `terminate_group` otherwise.
+    pub fn kill_group(&self) {
+        self.signal_group(libc::SIGKILL);
+    }
+
+    fn signal_group(&self, signal: libc::c_int) {
+        if !self.is_reaped.load(Ordering::Acquire) {
+            // SAFETY: takes numbers alone; the zombie, at least, still holds the group's id.
+            unsafe { libc::kill(-self.pid, signal) };
+        }
+    }
+}
+
+/// The pidfd: readable once the process has ended (`pidfd_open(2)`).
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+/// The name of a signal without its `SIG` (signal(7)): `KILL`, `RTMIN+3`; the number where it has
+/// no name.
+pub fn signal_name(signal: i32) -> String {
+    if let Ok(known) = nix::sys::signal::Signal::try_from(signal) {
+        let name = known.as_str();
+        return name.strip_prefix("SIG").unwrap_or(name).to_owned();
+    }
+    let first = libc::SIGRTMIN();
+    match signal - first {
+        0 => "RTMIN".to_owned(),
+        past if past > 0 && signal <= libc::SIGRTMAX() => format!("RTMIN+{past}"),
+        _ => signal.to_string(),
+    }
+}
+
+/// Makes every open descriptor past 2 close-on-exec (`close_range(2)`), also those that whoever
+/// started landline left open. Where the kernel cannot (before 5.11: ENOSYS, EINVAL), those that
+/// /proc/self/fd lists.
+pub fn seal_descriptors() -> io::Result<()> {
+    let first = libc::c_uint::try_from(FIRST_FREE).expect("3 is positive");
+    let flags = libc::CLOSE_RANGE_CLOEXEC;
+    // SAFETY: takes numbers alone, and closes nothing with this flag.
+    let sealed = Errno::result(unsafe {
+        libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, flags)
+    });
+    match sealed {
+        Ok(_) => Ok(()),
+        Err(Errno::ENOSYS | Errno::EINVAL) => seal_listed(),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn seal_listed() -> io::Result<()> {
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.parse::<RawFd>().ok());
+        if let Some(fd) = number.filter(|fd| *fd >= FIRST_FREE) {
+            // SAFETY: sets a flag on a number; on one that is not open any more it does nothing.
+            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, read_link};
+    use std::io::Read as _;
+
+    use super::super::pipe::new_pipe;
+    use super::super::poll::wait_readable;
+    use super::super::scratch::DESCRIPTORS;
+    use super::super::signal::Signals;
+    use super::*;
+
+    fn strings(words: &[&str]) -> io::Result<Vec<CString>> {
+        words.iter().map(|word| Ok(CString::new(*word)?)).collect()
+    }
+
+    /// Starts a command; its output and errors come through the descriptor.
+    fn start(words: &[&str], environment: &[&str]) -> io::Result<(Child, OwnedFd)> {
+        let arguments = strings(words)?;
+        let environment = strings(environment)?;
+        let (read, write) = new_pipe(1 << 16)?;
+        let child = spawn(&Spawn {
+            program: &arguments[0],
+            arguments: &arguments,
+            environment: &environment,
+            stdout: write.as_fd(),
+            stderr: write.as_fd(),
+        })?;
+        Ok((child, read))
+    }
+
+    fn all_of(output: &OwnedFd) -> io::Result<String> {
+        let mut file = File::from(output.try_clone()?);
+        let mut all = Vec::new();
+        loop {
+            assert_eq!(wait_readable(&[output.as_fd()], Some(10_000))?, [true], "it is still open");
+            match file.read_to_end(&mut all) {
+                Ok(_) => return Ok(String::from_utf8_lossy(&all).into_owned()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn ended(child: &Child) -> io::Result<Exit> {
+        assert_eq!(wait_readable(&[child.as_fd()], Some(10_000))?, [true], "it still runs");
+        Ok(child.reap()?.expect("a readable pidfd means that the process has ended"))
+    }
+
+    fn run(words: &[&str], environment: &[&str]) -> io::Result<(String, Exit)> {
+        let (child, output) = start(words, environment)?;
+        Ok((all_of(&output)?, ended(&child)?))
+    }
+
+    #[test]
+    fn a_child_has_the_standard_descriptors_alone() -> io::Result<()> {
+        let _alone = DESCRIPTORS.lock();
+        let leak = fcntl(File::open("/dev/null")?, FcntlArg::F_DUPFD(100))?;
+        // SAFETY: fcntl succeeded, so it is a new descriptor that nobody else owns.
+        let leak = unsafe { OwnedFd::from_raw_fd(leak) };
+        seal_descriptors()?;
+        // 3 is the directory that ls itself reads.
+        let alone = ("0\n1\n2\n3\n".to_owned(), Exit::Status(0));
+        assert_eq!(run(&["/bin/ls", "/proc/self/fd"], &[])?, alone);
+        fcntl(&leak, FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
+        seal_listed()?;
+        assert_eq!(run(&["/bin/ls", "/proc/self/fd"], &[])?, alone);
+        Ok(())
+    }
+
+    #[test]
+    fn a_child_has_default_signals_and_no_mask() -> io::Result<()> {
+        let _blocked_here = Signals::take()?;
+        let (status, _) = run(&["/bin/cat", "/proc/self/status"], &[])?;
+        for name in ["SigBlk", "SigIgn", "SigCgt"] {
+            assert!(status.contains(&format!("{name}:\t0000000000000000\n")), "{status}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_child_has_the_given_environment_and_arguments_and_empty_input() -> io::Result<()> {
+        let script = "printf '%s|' \"$@\"; printf '%s|' \"$A\" \"$HOME\"; cat; echo x >&2; exit 7";
+        let words = ["/bin/sh", "-c", script, "sh", "one two", ""];
+        let output = "one two||b||x\n".to_owned();
+        assert_eq!(run(&words, &["A=b", "PATH=/bin"])?, (output, Exit::Status(7)));
+        assert_eq!(run(&["/usr/bin/env"], &["A=b"])?, ("A=b\n".to_owned(), Exit::Status(0)));
+        Ok(())
+    }
+
+    #[test]
+    fn standard_descriptors_can_be_given_in_any_order() -> io::Result<()> {
+        let words = strings(&["/bin/sleep", "100"])?;
+        // The test's own descriptors, shifted by one.
+        let (stdin, stdout) = (io::stdin(), io::stdout());
+        let child = spawn(&Spawn {
+            program: &words[0],
+            arguments: &words,
+            environment: &[],
+            stdout: stdin.as_fd(),
+            stderr: stdout.as_fd(),
+        })?;
+        let of_child = |fd| read_link(format!("/proc/{}/fd/{fd}", child.pid()));
+        let of_test = |fd| read_link(format!("/proc/self/fd/{fd}"));
+        let got = [of_child(0)?, of_child(1)?, of_child(2)?];
+        child.kill_group();
+        ended(&child)?;
+        assert_eq!(got, ["/dev/null".into(), of_test(0)?, of_test(1)?]);
+        Ok(())
+    }
+
+    #[test]
+    fn status_leaves_the_child_to_be_reaped_once() -> io::Result<()> {
+        let (child, _output) = start(&["/bin/sh", "-c", "exit 3"], &[])?;
+        assert_eq!(wait_readable(&[child.as_fd()], Some(10_000))?, [true]);
+        assert_eq!(child.status()?, Some(Exit::Status(3)));
+        assert_eq!(child.status()?, Some(Exit::Status(3)));
+        child.terminate_group();
+        assert_eq!(child.reap()?, Some(Exit::Status(3)));
+        let gone = child.reap().map_err(|error| error.raw_os_error());
+        assert_eq!(gone, Err(Some(libc::ECHILD)));
+        child.kill_group();
+        Ok(())
+    }
+
+    #[test]
+    fn a_whole_group_is_ended() -> io::Result<()> {
+        let script = "sleep 100 & echo started; sleep 100";
+        let (child, output) = start(&["/bin/sh", "-c", script], &["PATH=/bin"])?;
+        assert_eq!(wait_readable(&[output.as_fd()], Some(10_000))?, [true]);
+        let group = nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(child.pid())))?;
+        assert_eq!(group.as_raw(), child.pid());
+        assert_eq!(child.status()?, None);
+        assert_eq!(child.reap()?, None);
+        child.terminate_group();
+        assert_eq!(ended(&child)?, Exit::Signal(libc::SIGTERM));
+        // The end of output means that nobody is left who could write.
+        assert_eq!(all_of(&output)?, "started\n");
+        Ok(())
+    }
+
+    #[test]
+    fn what_ignores_a_request_to_end_is_killed() -> io::Result<()> {
+        let script = "trap '' TERM; echo ready; while :; do sleep 100; done";
+        let (child, output) = start(&["/bin/sh", "-c", script], &["PATH=/bin"])?;
+        assert_eq!(wait_readable(&[output.as_fd()], Some(10_000))?, [true]);
+        child.terminate_group();
+        child.kill_group();
+        assert_eq!(ended(&child)?, Exit::Signal(libc::SIGKILL));
+        Ok(())
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_run_is_an_error() {
+        let kind = |path| start(&[path], &[]).map(|_| ()).map_err(|error| error.kind());
+        assert_eq!(kind("/no/such/program"), Err(io::ErrorKind::NotFound));
+        assert_eq!(kind("/dev/null"), Err(io::ErrorKind::PermissionDenied));
+    }
+
+    #[test]
+    fn signals_have_the_names_of_the_shell() {
+        assert_eq!(signal_name(libc::SIGKILL), "KILL");
+        assert_eq!(signal_name(libc::SIGUSR1), "USR1");
+        assert_eq!(signal_name(libc::SIGRTMIN()), "RTMIN");
+        assert_eq!(signal_name(libc::SIGRTMIN() + 3), "RTMIN+3");
+        assert_eq!(signal_name(32), "32");
+        assert_eq!(signal_name(libc::SIGRTMAX() + 1), "65");
+        assert_eq!(signal_name(0), "0");
+    }
+}

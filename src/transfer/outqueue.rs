@@ -1,0 +1,341 @@
+//! `OutQueue`: all that is to be sent to one peer, in order, with one count of what it holds.
+//!
+//! What it does not do: wait, or own a descriptor (`sink`).
+//!
+//! Invariants, asserted by `check`:
+//! 1. `memory_bytes` is the sum of what the segments hold in memory unsent.
+//! 2. `message_bytes` is the part of it in shared segments: what the peer leaves unread of messages.
+//! 3. No segment is empty.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use super::segment::{Segment, Shared, Source, TO_ITS_END};
+use super::sink::Sink;
+use crate::sys::copy::Copied;
+
+/// How many pieces one `sendmsg` gathers at the most (`IOV_MAX` is 1024).
+const SLICES_MAX: usize = 64;
+/// Size up to which small replies are put together into one piece of memory, in bytes.
+const JOIN_BYTES_MAX: usize = 16 * 1024;
+
+/// Why a flush ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// All was sent.
+    Drained,
+    /// The peer takes no more for now.
+    SinkFull,
+    /// A pipe is empty, or a file's next piece is not in memory, for now.
+    SourceEmpty,
+    /// The budget is used up.
+    Budget,
+    /// A file or pipe ended; its segment is gone, with `missing` bytes of it not sent (0 where its
+    /// length was not promised).
+    SourceEnded {
+        /// Promised bytes that will never come.
+        missing: u64,
+    },
+}
+
+/// Ordered output.
+#[derive(Debug, Default)]
+pub struct OutQueue {
+    segments: VecDeque<Segment>,
+    memory_bytes: usize,
+    message_bytes: usize,
+}
+
+impl OutQueue {
+    /// Whether all was sent.
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// Bytes in memory that were not sent.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+
+    /// Bytes of messages that were not sent.
+    pub fn message_bytes(&self) -> usize {
+        self.message_bytes
+    }
+
+    /// Whether something is to come from a file or a pipe.
+    pub fn has_source(&self) -> bool {
+        self.segments.iter().any(|segment| segment.memory().is_none())
+    }
+
+    /// Adds bytes, by taking them.
+    pub fn push(&mut self, bytes: Vec<u8>) {
+        if bytes.len() < JOIN_BYTES_MAX && self.has_joint() {
+            return self.push_copy(&bytes);
+        }
+        if !bytes.is_empty() {
+            self.memory_bytes += bytes.len();
+            self.segments.push_back(Segment::Owned { bytes, sent: 0 });
+        }
+        self.check();
+    }
+
+    /// Adds bytes, by copying them.
+    pub fn push_copy(&mut self, added: &[u8]) {
+        match self.segments.back_mut() {
+            Some(Segment::Owned { bytes, .. }) if bytes.len() < JOIN_BYTES_MAX => {
+                bytes.extend_from_slice(added);
+                self.memory_bytes += added.len();
+            }
+            _ if added.is_empty() => {}
+            _ => {
+                self.memory_bytes += added.len();
+                self.segments.push_back(Segment::Owned { bytes: added.to_vec(), sent: 0 });
+            }
+        }
+        self.check();
+    }
+
+    /// Adds a range of a shared block: a message.
+    pub fn push_shared(&mut self, shared: Shared) {
+        self.memory_bytes += shared.len();
+        self.message_bytes += shared.len();
+        let is_merged = match self.segments.back_mut() {
+            Some(Segment::Shared(last)) => last.merge(&shared),
+            _ => shared.is_empty(),
+        };
+        if !is_merged {
+            self.segments.push_back(Segment::Shared(shared));
+        }
+        self.check();
+    }
+
+    /// Adds a piece of the peer's open file.
+    pub fn push_file(&mut self, offset: u64, bytes: u64) {
+        if bytes > 0 {
+            self.segments.push_back(Segment::File { offset, remaining: bytes });
+        }
+    }
+
+    /// Adds what is in a pipe of the peer's command: `bytes` of it, or `TO_ITS_END`.
+    pub fn push_pipe(&mut self, source: Source, bytes: u64) {
+        if bytes > 0 {
+            self.segments.push_back(Segment::Pipe { source, remaining: bytes });
+        }
+    }
+
+    /// Forgets all that was not sent.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Forgets what was to come from pipes to their end, and only that.
+    pub fn cut_pipes(&mut self) {
+        self.segments.retain(|segment| {
+            !matches!(segment, Segment::Pipe { remaining, .. } if *remaining == TO_ITS_END)
+        });
+    }
+
+    /// Gives back the memory of an empty queue: an idle peer owns none.
+    pub fn release(&mut self) {
+        if self.segments.is_empty() && self.segments.capacity() > 0 {
+            self.segments = VecDeque::new();
+        }
+    }
+
+    /// Sends what can be sent now, at most about `budget_bytes`. An error is the peer's end.
+    pub fn flush(&mut self, sink: &mut impl Sink, budget_bytes: u64) -> io::Result<Flush> {
+        let mut budget = budget_bytes;
+        loop {
+            let Some(first) = self.segments.front() else { return Ok(Flush::Drained) };
+            if budget == 0 {
+                return Ok(Flush::Budget);
+            }
+            let copied = match *first {
+                Segment::File { offset, remaining } => {
+                    sink.send_file(offset, remaining.min(budget))?
+                }
+                Segment::Pipe { source, remaining } => {
+                    sink.splice_from(source, remaining.min(budget))?
+                }
+                Segment::Owned { .. } | Segment::Shared(_) => self.write_memory(sink)?,
+            };
+            match copied {
+                Copied::Moved(bytes) => {
+                    self.advance(bytes);
+                    budget = budget.saturating_sub(bytes as u64);
+                }
+                Copied::SinkFull => return Ok(Flush::SinkFull),
+                Copied::SourceEmpty => return Ok(Flush::SourceEmpty),
+                Copied::SourceEnded => return Ok(self.drop_source()),
+            }
+        }
+    }
+
+    /// Sends the memory segments at the front in one call.
+    fn write_memory(&self, sink: &mut impl Sink) -> io::Result<Copied> {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let mut count = 0;
+        for (slice, bytes) in slices.iter_mut().zip(self.segments.iter().map_while(Segment::memory))
+        {
+            *slice = IoSlice::new(bytes);
+            count += 1;
+        }
+        let more = match self.segments.get(count) {
+            Some(Segment::Pipe { remaining, .. }) => *remaining != TO_ITS_END,
+            Some(_) => true,
+            None => false,
+        };
+        sink.write_vectored(&slices[..count], more)
+    }
+
+    /// Takes `moved` bytes off the front.
+    fn advance(&mut self, mut moved: usize) {
+        while moved > 0 {
+            let Some(first) = self.segments.front_mut() else { break };
+            let (taken, is_done) = take(first, moved);
+            moved -= taken;
+            match first {
+                Segment::Owned { .. } => self.memory_bytes -= taken,
+                Segment::Shared(_) => {
+                    self.memory_bytes -= taken;
+                    self.message_bytes -= taken;
+                }
+                Segment::File { .. } | Segment::Pipe { .. } => {}
+            }
+            if is_done {
+                self.segments.pop_front();
+            }
+        }
+        debug_assert_eq!(moved, 0, "a sink moves no more than it was given");
+        self.check();
+    }
+
+    /// The front segment's file or pipe ended.
+    fn drop_source(&mut self) -> Flush {
+        let missing = match self.segments.pop_front() {
+            Some(Segment::File { remaining, .. }) => remaining,
+            Some(Segment::Pipe { remaining, .. }) if remaining != TO_ITS_END => remaining,
+            _ => 0,
+        };
+        Flush::SourceEnded { missing }
+    }
+
+    fn has_joint(&self) -> bool {
+        matches!(self.segments.back(), Some(Segment::Owned { bytes, .. })
+            if bytes.len() < JOIN_BYTES_MAX)
+    }
+
+    fn check(&self) {
+        if cfg!(debug_assertions) && self.segments.len() < SLICES_MAX {
+            let memory = self.segments.iter().filter_map(Segment::memory);
+            assert_eq!(memory.map(<[u8]>::len).sum::<usize>(), self.memory_bytes, "invariant 1");
+            let shared = self.segments.iter().filter(|s| matches!(s, Segment::Shared(_)));
+            let shared = shared.filter_map(Segment::memory).map(<[u8]>::len).sum::<usize>();
+            assert_eq!(shared, self.message_bytes, "invariant 2");
+            let is_none_empty = self.segments.iter().all(|s| s.memory() != Some(&[]));
+            assert!(is_none_empty, "invariant 3");
+        }
+    }
+}
+
+/// Takes at most `moved` bytes off `segment`: how many, and whether it is used up.
+fn take(segment: &mut Segment, moved: usize) -> (usize, bool) {
+    match segment {
+        Segment::Owned { bytes, sent } => {
+            let taken = moved.min(bytes.len() - *sent);
+            *sent += taken;
+            (taken, *sent == bytes.len())
+        }
+        Segment::Shared(shared) => {
+            let taken = moved.min(shared.len());
+            shared.start += taken;
+            (taken, shared.is_empty())
+        }
+        Segment::File { offset, remaining } => {
+            *offset += moved as u64;
+            *remaining = remaining.saturating_sub(moved as u64);
+            (moved, *remaining == 0)
+        }
+        Segment::Pipe { remaining, .. } => {
+            if *remaining != TO_ITS_END {
+                *remaining = remaining.saturating_sub(moved as u64);
+            }
+            (moved, *remaining == 0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// Takes `room` bytes of memory, then is full.
+    struct Narrow {
+        room: usize,
+        taken: Vec<u8>,
+        calls: usize,
+    }
+
+    impl Sink for Narrow {
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>], _: bool) -> io::Result<Copied> {
+            self.calls += 1;
+            let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+            let moved = bytes.len().min(self.room);
+            self.room -= moved;
+            self.taken.extend_from_slice(&bytes[..moved]);
+            Ok(if moved == 0 { Copied::SinkFull } else { Copied::Moved(moved) })
+        }
+
+        fn send_file(&mut self, _: u64, _: u64) -> io::Result<Copied> {
+            Ok(Copied::SourceEnded)
+        }
+
+        fn splice_from(&mut self, _: Source, _: u64) -> io::Result<Copied> {
+            Ok(Copied::SourceEmpty)
+        }
+    }
+
+    #[test]
+    fn shared_ranges_of_one_block_leave_in_one_piece() {
+        let block: Arc<[u8]> = (*b"one two three").into();
+        let mut queue = OutQueue::default();
+        for (start, end) in [(0, 4), (4, 8), (8, 13)] {
+            queue.push_shared(Shared { block: Arc::clone(&block), start, end });
+        }
+        assert_eq!((queue.segments.len(), queue.message_bytes()), (1, 13));
+        let mut sink = Narrow { room: 99, taken: Vec::new(), calls: 0 };
+        assert_eq!(queue.flush(&mut sink, 1000).expect("the sink takes it"), Flush::Drained);
+        assert_eq!((sink.taken.as_slice(), sink.calls), (&b"one two three"[..], 1));
+        assert_eq!((queue.memory_bytes(), queue.message_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_full_sink_keeps_the_rest_in_order() {
+        let mut queue = OutQueue::default();
+        queue.push(b"hello ".to_vec());
+        queue.push_shared(Shared { block: (*b"wide ").into(), start: 0, end: 5 });
+        queue.push(b"world".to_vec());
+        let mut sink = Narrow { room: 8, taken: Vec::new(), calls: 0 };
+        assert_eq!(queue.flush(&mut sink, 1000).expect("no error"), Flush::SinkFull);
+        assert_eq!((queue.memory_bytes(), queue.message_bytes()), (8, 3));
+        sink.room = 99;
+        assert_eq!(queue.flush(&mut sink, 1000).expect("no error"), Flush::Drained);
+        assert_eq!(sink.taken, b"hello wide world");
+    }
+
+    #[test]
+    fn a_source_that_ends_early_tells_what_is_missing() {
+        let mut queue = OutQueue::default();
+        queue.push_file(10, 90);
+        queue.push_pipe(Source::Out, TO_ITS_END);
+        let mut sink = Narrow { room: 99, taken: Vec::new(), calls: 0 };
+        let ended = queue.flush(&mut sink, 1000).expect("no error");
+        assert_eq!(ended, Flush::SourceEnded { missing: 90 });
+        assert_eq!(queue.flush(&mut sink, 1000).expect("no error"), Flush::SourceEmpty);
+        assert!(queue.has_source());
+        queue.cut_pipes();
+        assert!(queue.is_empty());
+    }
+}

@@ -1,0 +1,94 @@
+//! `Segment`: a run of output that comes from one place.
+//!
+//! What it does not do: hold a descriptor. A peer has at most one file and one command at a time, and
+//! its sink knows them.
+
+use std::sync::Arc;
+
+/// Which of a command's pipes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The pipe of standard output (in plain replies of standard error too).
+    Out,
+    /// The pipe of standard error.
+    Err,
+}
+
+/// Length of a pipe segment that ends when the pipe does.
+pub const TO_ITS_END: u64 = u64::MAX;
+
+/// A run of output.
+#[derive(Debug)]
+pub enum Segment {
+    /// Bytes of this peer alone.
+    Owned {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// How many of them were sent.
+        sent: usize,
+    },
+    /// A range of a block that many peers are sent.
+    Shared(Shared),
+    /// A piece of the peer's open file.
+    File {
+        /// Where it begins, in bytes.
+        offset: u64,
+        /// How much of it there is to send, in bytes; never 0.
+        remaining: u64,
+    },
+    /// What is in one of the pipes of the peer's command.
+    Pipe {
+        /// Which pipe.
+        source: Source,
+        /// How much of it there is to send, in bytes; `TO_ITS_END` for all that ever comes.
+        remaining: u64,
+    },
+}
+
+/// A range of a block of bytes that many queues share.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// The block.
+    pub block: Arc<[u8]>,
+    /// Where the range begins in the block.
+    pub start: usize,
+    /// Where it ends; never before `start`.
+    pub end: usize,
+}
+
+impl Shared {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.block[self.start..self.end]
+    }
+
+    /// How many bytes there are.
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Takes `next` in, where it is the same block's next range.
+    pub fn merge(&mut self, next: &Self) -> bool {
+        let is_next = self.end == next.start && Arc::ptr_eq(&self.block, &next.block);
+        if is_next {
+            self.end = next.end;
+        }
+        is_next
+    }
+}
+
+impl Segment {
+    /// The bytes still to be sent, where they are in memory.
+    pub fn memory(&self) -> Option<&[u8]> {
+        match self {
+            Self::Owned { bytes, sent } => Some(&bytes[*sent..]),
+            Self::Shared(shared) => Some(shared.bytes()),
+            Self::File { .. } | Self::Pipe { .. } => None,
+        }
+    }
+}

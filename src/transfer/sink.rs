@@ -1,0 +1,74 @@
+//! `Sink`: where output goes. A socket in the server, a liar in the simulation.
+//!
+//! What it does not do: queue. Each call moves what it can now and says what stopped it.
+
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+
+use super::segment::Source;
+use crate::sys::copy::{self, Copied};
+use crate::sys::socket;
+
+/// Three ways to send, none of which waits.
+pub trait Sink {
+    /// Sends bytes from memory; `Moved` or `SinkFull`. `more` says that something follows at once,
+    /// so that the kernel may put both in one packet (`MSG_MORE`, send(2)).
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>], more: bool) -> io::Result<Copied>;
+    /// Sends at most `bytes_max` of the peer's open file; `SourceEnded` where it ends before.
+    fn send_file(&mut self, offset: u64, bytes_max: u64) -> io::Result<Copied>;
+    /// Sends at most `bytes_max` from a pipe of the peer's command.
+    fn splice_from(&mut self, source: Source, bytes_max: u64) -> io::Result<Copied>;
+}
+
+/// The most one call moves from a file or a pipe, in bytes: what may be done between two looks at
+/// the other peers.
+const WINDOW_BYTES: u64 = 1024 * 1024;
+
+/// A peer's socket and what may be sent to it without a copy.
+#[derive(Debug)]
+pub struct SocketSink<'a> {
+    /// The peer.
+    pub socket: BorrowedFd<'a>,
+    /// The file of a download in progress.
+    pub file: Option<BorrowedFd<'a>>,
+    /// The pipe of standard output of a command in progress.
+    pub out: Option<BorrowedFd<'a>>,
+    /// The pipe of its standard error, where it is apart.
+    pub err: Option<BorrowedFd<'a>>,
+}
+
+fn window(bytes_max: u64) -> usize {
+    usize::try_from(bytes_max.min(WINDOW_BYTES)).expect("a window fits in memory")
+}
+
+impl Sink for SocketSink<'_> {
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>], more: bool) -> io::Result<Copied> {
+        let sent = match slices {
+            [single] => socket::send(self.socket, single, more),
+            several => socket::send_vectored(self.socket, several, more),
+        };
+        match sent {
+            Ok(bytes) => Ok(Copied::Moved(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Copied::SinkFull),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn send_file(&mut self, offset: u64, bytes_max: u64) -> io::Result<Copied> {
+        match self.file {
+            Some(file) => copy::send_file(self.socket, file, offset, window(bytes_max)),
+            None => Ok(Copied::SourceEnded),
+        }
+    }
+
+    fn splice_from(&mut self, source: Source, bytes_max: u64) -> io::Result<Copied> {
+        let pipe = match source {
+            Source::Out => self.out,
+            Source::Err => self.err,
+        };
+        match pipe {
+            Some(pipe) => copy::splice_pipe(pipe, self.socket, window(bytes_max), false),
+            None => Ok(Copied::SourceEnded),
+        }
+    }
+}
