@@ -1,1 +1,38 @@
-fn main() {}
+//! The program: reads its command line and does what it says.
+//!
+//! What it does not do: anything that a test would want to call; that is in the library.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use landline::cli::{self, Host, Parsed};
+use landline::server::serve;
+use landline::sys::host;
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let host = Host { name: host::host_name(), uid: host::user().uid };
+    match cli::parse(&arguments, &host) {
+        Parsed::Serve(config) => match serve(&config, &|| cli::reread(&arguments, &host)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error.text, error.status),
+        },
+        #[cfg(feature = "client")]
+        Parsed::Client(command) => landline::client::run(command),
+        Parsed::Print(text) => {
+            // A reader that went away has seen enough.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Parsed::Fail { text, status } => fail(&text, status),
+    }
+}
+
+fn fail(text: &str, status: u8) -> ExitCode {
+    let is_prefixed = text.starts_with("landline: ");
+    let prefix = if is_prefixed { "" } else { "landline: " };
+    // Nobody is left to be told that standard error takes nothing.
+    let _ = writeln!(std::io::stderr(), "{prefix}{text}");
+    ExitCode::from(status)
+}

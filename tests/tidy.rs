@@ -23,7 +23,7 @@ use tree::{Offence, Tree};
 /// A rule and the name it is called by.
 type Rule = (&'static str, fn(&Tree) -> Vec<Offence>);
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     ("layers", layers::layers),
     ("purity", layers::purity),
     ("unsafety", rules::unsafety),
@@ -31,6 +31,7 @@ const RULES: [Rule; 14] = [
     ("function lengths", rules::function_lengths),
     ("line widths", rules::line_widths),
     ("openings", rules::openings),
+    ("orphans", rules::orphans),
     ("leftovers", rules::leftovers),
     ("sleeps", rules::sleeps),
     ("unwraps", rules::unwraps),

@@ -72,8 +72,8 @@ struct DownloadArgs {
     file: String,
 }
 
-/// run a command on a server. Its exit status is the command's, 128 and N for signal N, 124 where the
-/// server's time-out ended it, 255 where landline failed or the server refused.
+/// run a command on a server. Its exit status is the command's, 128 and N for signal N, 124 where
+/// the server's time-out ended it, 255 where landline failed or the server refused.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     help_triggers("--help"),

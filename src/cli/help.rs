@@ -29,7 +29,7 @@ const CLIENT: [Synopsis; 5] = [
 const CLIENT: [Synopsis; 0] = [];
 
 const EXAMPLES: &str = "Examples:
-  landline serve --root /srv/files   echo, files and messages on port 5000, local
+  landline serve --root /srv/files   echo, files and messages on port 5000, here
   nc localhost 5000                  talk to it by hand: type help
 ";
 #[cfg(feature = "client")]
@@ -94,7 +94,9 @@ pub(super) fn overview() -> String {
          Commands:\n"
     );
     for (name, _) in synopses() {
-        entry(&mut page, name, info(name).description);
+        let description = info(name).description;
+        let (first, _) = description.split_once(". ").unwrap_or((description, ""));
+        entry(&mut page, name, first.trim_end_matches('.'));
     }
     entry(&mut page, "help [COMMAND]", "this text, or that of one command (COMMAND --help)");
     entry(&mut page, "--version", "the version");
@@ -112,9 +114,8 @@ pub(super) fn page(name: &str) -> String {
             page.push('\n');
         }
     }
-    let description = info.description;
     write!(page, "\nUsage: landline {name} {operands}\n\n").expect(WRITES);
-    wrap(&mut page, 0, description);
+    wrap(&mut page, 0, &capital(info.description));
     for positional in info.positionals.iter().filter(|operand| !operand.description.is_empty()) {
         if positional.name == info.positionals[0].name {
             page.push_str("\nOperands:\n");
@@ -160,6 +161,12 @@ fn option(page: &mut String, flag: &FlagInfo<'_>) {
         write!(name, " {arg_name}").expect(WRITES);
     }
     entry(page, &name, flag.description);
+}
+
+/// argh wants descriptions without a capital letter; as sentences they begin with one.
+fn capital(text: &str) -> String {
+    let (first, rest) = text.split_at_checked(1).unwrap_or((text, ""));
+    first.to_ascii_uppercase() + rest
 }
 
 /// A name, and its description in the column beside it, or below where the name is too long.
@@ -209,6 +216,22 @@ mod tests {
             for flag in info(name).flags.iter().chain(shared(name)) {
                 assert!(position(flag.long) > 0);
                 assert!(!flag.description.is_empty(), "{name} {}", flag.long);
+            }
+        }
+    }
+
+    #[test]
+    fn the_manual_names_every_command_and_option() {
+        let manual = include_str!("../../dist/landline.1");
+        for (name, _) in synopses() {
+            assert!(manual.contains(&format!("\n.Cm {name}\n")), "{name}");
+            for flag in info(name).flags.iter().chain(shared(name)) {
+                let option = format!("Fl {}", &flag.long[1..]);
+                let is_named = manual.split(['\n', ',']).any(|part| {
+                    let after = part.split_once(&option).map(|(_, after)| after);
+                    after.is_some_and(|after| after.is_empty() || after.starts_with(' '))
+                });
+                assert!(is_named, "{name}: no {option}");
             }
         }
     }

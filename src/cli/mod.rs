@@ -4,8 +4,8 @@
 //! status to end with; `main` does the rest. It reads files that options name, and opens nothing.
 //!
 //! Two steps, for every subcommand: argh types that hold strings (what was typed), then their
-//! resolution (what it means, or why it means nothing). `words` stands before argh, since argh knows
-//! neither `--option=value` nor options that several subcommands share.
+//! resolution (what it means, or why it means nothing). `words` stands before argh, since argh
+//! knows neither `--option=value` nor options that several subcommands share.
 
 mod address;
 #[cfg(feature = "client")]
@@ -19,6 +19,7 @@ use std::ffi::OsString;
 
 #[cfg(feature = "client")]
 use crate::client::command::ClientCommand;
+use crate::protocol::text;
 use crate::server::config::{Config, Settings};
 
 /// Exit status for a bad option or configuration of the server (`EX_CONFIG`, sysexits.h).
@@ -96,19 +97,24 @@ pub fn parse(args: &[OsString], host: &Host) -> Parsed {
 /// # Errors
 /// `WHAT: WHY`, for the log, where they mean nothing any more.
 pub fn reread(args: &[OsString], host: &Host) -> Result<Settings, String> {
-    match parse(args, host) {
-        Parsed::Serve(config) => Ok(config.settings),
-        Parsed::Fail { text, .. } => {
-            Err(text.strip_prefix("landline: ").unwrap_or(&text).to_owned())
-        }
-        _ => Err("these are not the options of a server".to_owned()),
+    let words = utf8(args)?;
+    let options = match words.split_first() {
+        Some((first, rest)) if first == "serve" => rest,
+        _ => return Err("these are not the options of a server".to_owned()),
+    };
+    match serve::config(options, host) {
+        Ok(config) => Ok(config.settings),
+        Err(Stop::Wrong(why) | Stop::Print(why)) => Err(harmless(&why)),
     }
 }
 
 fn fail(why: &str, status: u8) -> Parsed {
-    // A mistyped word may hold what drives a terminal.
-    let text = crate::protocol::text::clean(format!("landline: {why}").as_bytes());
-    Parsed::Fail { text, status }
+    Parsed::Fail { text: format!("landline: {}", harmless(why)), status }
+}
+
+/// A mistyped word may hold what drives a terminal.
+fn harmless(why: &str) -> String {
+    text::clean(why.as_bytes())
 }
 
 fn status(subcommand: Option<&str>) -> u8 {

@@ -1,7 +1,7 @@
 //! What the options of `landline serve` mean: a `Config`, or why they mean nothing.
 //!
-//! What it does not do: open what is served, or listen. It looks whether the root is there, and reads
-//! the allow-list.
+//! What it does not do: open what is served, or listen. It looks whether the root is there, and
+//! reads the allow-list.
 
 use std::fs;
 use std::io;

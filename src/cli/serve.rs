@@ -27,8 +27,8 @@ use crate::server::config_file;
 )]
 pub(super) struct ServeArgs {
     /// where to listen, and what to speak there: line, echo, hello, exec, chat or talk; ADDRESS is
-    /// HOST:PORT, [V6]:PORT, :PORT (all addresses), PORT (loopback), unix:PATH, fd:N or fd:NAME; any
-    /// number of times (default line@5000)
+    /// HOST:PORT, [V6]:PORT, :PORT (all addresses), PORT (loopback), unix:PATH, fd:N or fd:NAME;
+    /// any number of times (default line@5000)
     #[argh(option, short = 'l', arg_name = "[SERVICE[+bare]@]ADDRESS")]
     pub(super) listen: Vec<String>,
     /// the directory that download, files and stat serve (default none)
@@ -37,8 +37,8 @@ pub(super) struct ServeArgs {
     /// serve names that start with a dot too
     #[argh(switch)]
     pub(super) hidden: bool,
-    /// which commands may be run: none, shell (any, by /bin/sh -c), or FILE, an allow-list of lines
-    /// NAME = /absolute/program arg {{1}} {{*}} (default none)
+    /// which commands may be run: none, shell (any, by /bin/sh -c), or FILE, an allow-list with one
+    /// command a line, NAME = /absolute/program arguments; see landline(1) (default none)
     #[argh(option, arg_name = "none|shell|FILE")]
     pub(super) run: Option<String>,
     /// uploads; this version takes none (default none)
@@ -94,8 +94,8 @@ pub(super) struct ServeArgs {
     /// log errors alone
     #[argh(switch, short = 'q')]
     pub(super) quiet: bool,
-    /// a file of options, one a line as they stand here, with # comments; what the command line says
-    /// wins
+    /// a file of options, one a line as they stand here, with # comments; what the command line
+    /// says wins
     #[argh(option, arg_name = "FILE")]
     pub(super) config: Option<String>,
 }

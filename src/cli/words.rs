@@ -1,8 +1,8 @@
 //! Words: what stands between the arguments as typed and argh, and the values that options share.
 //!
 //! What it does not do: know any option by name, but `--help` and `--version`. It splits
-//! `--option=value`, parts the options all client commands share from a command's own, and says in our
-//! words what argh found wrong.
+//! `--option=value`, parts the options all client commands share from a command's own, and says in
+//! our words what argh found wrong.
 
 use argh::{
     ArgsInfo, CommandInfoWithArgs, EarlyExit, FlagInfo, FlagInfoKind, FromArgs, Optionality,
@@ -171,7 +171,7 @@ mod tests {
 
     fn read_line(line: &str) -> Result<(Own, Vec<String>), Stop> {
         let args = line.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        read::<Own>("run", &args, Shared::get_args_info().flags)
+        read::<Own>("serve", &args, Shared::get_args_info().flags)
     }
 
     fn own(line: &str) -> Own {
@@ -216,13 +216,13 @@ mod tests {
     #[test]
     fn wrong_words_are_explained() {
         for (line, why) in [
-            ("--frob h", "--frob: there is no such option; landline run --help lists them"),
-            ("--frob=1 h", "--frob: there is no such option; landline run --help lists them"),
-            ("-x h", "-x: there is no such option; landline run --help lists them"),
+            ("--frob h", "--frob: there is no such option; landline serve --help lists them"),
+            ("--frob=1 h", "--frob: there is no such option; landline serve --help lists them"),
+            ("-x h", "-x: there is no such option; landline serve --help lists them"),
             ("h --out", "--out: a value must follow"),
             ("--out a -o b h", "-o: given twice"),
             ("--force=yes h", "--force: takes no value"),
-            ("--force", "ADDRESS: missing; see landline run --help"),
+            ("--force", "ADDRESS: missing; see landline serve --help"),
         ] {
             assert_eq!(read_line(line), Err(Stop::Wrong(why.to_owned())), "{line}");
         }

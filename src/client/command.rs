@@ -9,7 +9,8 @@ use crate::protocol::name::Name;
 /// Where the server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetHost {
-    /// A host name or an address literal, without brackets; an IPv6 literal may have a zone (`%eth0`).
+    /// A host name or an address literal, without brackets; an IPv6 literal may have a zone
+    /// (`%eth0`).
     Host(String),
     /// A Unix socket.
     Unix(PathBuf),

@@ -1,12 +1,12 @@
 //! The `--config` file: its text, taken apart into words as a command line would have them.
 //!
-//! What it does not do: read the file, or know any option; that is `cli`, which treats these words as
-//! it treats those that were typed.
+//! What it does not do: read the file, or know any option; that is `cli`, which treats these words
+//! as it treats those that were typed.
 //!
 //! One option a line, with or without its leading dashes, its value after a blank or a `=`:
-//! `--listen chat@5001`, `listen chat@5001`, `listen = chat@5001`, `hidden`. A value is all the rest
-//! of the line, blanks inside it included; there is no quoting. `#` starts a comment at the start of a
-//! line or after a blank.
+//! `--listen chat@5001`, `listen chat@5001`, `listen = chat@5001`, `hidden`. A value is all the
+//! rest of the line, blanks inside it included; there is no quoting. `#` starts a comment at the
+//! start of a line or after a blank.
 
 /// One option of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]

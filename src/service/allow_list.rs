@@ -1,13 +1,13 @@
 //! `AllowList`: the commands of a `--run FILE`, and how a client's words become their arguments.
 //!
-//! What it does not do: know a shell. There is no quoting and no expansion, on either side: words are
-//! split at blanks (space, tab), and each becomes exactly one argument, or part of one.
+//! What it does not do: know a shell. There is no quoting and no expansion, on either side: words
+//! are split at blanks (space, tab), and each becomes exactly one argument, or part of one.
 //!
-//! A line of the list is `NAME = /absolute/program arg … {1} {2} … {*}`. Empty lines, and lines that
-//! start with `#`, count for nothing. `{N}` is the client's Nth word after NAME; it may stand inside
-//! a word (`--name={1}`), though not in the program. `{*}`, all of the client's words as so many
-//! arguments, stands alone. Any other brace is itself. A client must give every word that the line
-//! names, and no more than it names.
+//! A line of the list is `NAME = /absolute/program arg … {1} {2} … {*}`. Empty lines, and lines
+//! that start with `#`, count for nothing. `{N}` is the client's Nth word after NAME; it may stand
+//! inside a word (`--name={1}`), though not in the program. `{*}`, all of the client's words as so
+//! many arguments, stands alone. Any other brace is itself. A client must give every word that the
+//! line names, and no more than it names.
 
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::text;

@@ -1,7 +1,7 @@
 //! `Rule`, who may do something, and `Commands`, which commands there are to be run.
 //!
-//! What it does not do: know who a peer is (an `Origin` is passed in), read a file (a text is passed
-//! in), or start anything: it says what would be started, or why not.
+//! What it does not do: know who a peer is (an `Origin` is passed in), read a file (a text is
+//! passed in), or start anything: it says what would be started, or why not.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -46,8 +46,8 @@ pub fn allows(rules: &[Rule], origin: &Origin) -> bool {
     rules.iter().any(|rule| rule.matches(origin))
 }
 
-/// Who may run commands where nothing is said: loopback, and over Unix sockets root and the server's
-/// own user.
+/// Who may run commands where nothing is said: loopback, and over Unix sockets root and the
+/// server's own user.
 pub fn default_run_rules(own_uid: u32) -> Vec<Rule> {
     let mut rules = vec![
         Rule::Address(Block { first: Ipv4Addr::new(127, 0, 0, 0).into(), prefix_bits: 8 }),
@@ -111,8 +111,8 @@ impl fmt::Display for Rule {
 }
 
 impl Block {
-    /// Reads `ADDRESS` or `ADDRESS/BITS`. A block of IPv4-mapped addresses (`::ffff:a.b.c.d/96+N`) is
-    /// the IPv4 block, since peers are told apart by their IPv4 address.
+    /// Reads `ADDRESS` or `ADDRESS/BITS`. A block of IPv4-mapped addresses (`::ffff:a.b.c.d/96+N`)
+    /// is the IPv4 block, since peers are told apart by their IPv4 address.
     fn parse(text: &str) -> Result<Self, String> {
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits)),

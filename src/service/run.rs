@@ -9,6 +9,8 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::protocol::effect::Ending;
 use crate::protocol::refusal::{Code, Refusal};
@@ -26,9 +28,33 @@ pub const OUTPUT_GRACE_MS: u64 = 200;
 /// How long a group that was asked to end may take, in milliseconds.
 pub const END_GRACE_MS: u64 = 500;
 
+/// One of the places for commands there may be at once; given back when dropped.
+#[derive(Debug)]
+pub struct Slot(Arc<AtomicUsize>);
+
+impl Slot {
+    /// Takes a place; `busy` where all `runs_max` are taken.
+    pub fn take(taken: &Arc<AtomicUsize>, runs_max: usize) -> Result<Self, Refusal> {
+        if taken.fetch_add(1, Ordering::Relaxed) >= runs_max {
+            taken.fetch_sub(1, Ordering::Relaxed);
+            let text = "as many commands as may run at once do: try again";
+            return Err(Refusal::new(Code::Busy, text));
+        }
+        Ok(Self(Arc::clone(taken)))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A command that is to be started.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Order {
+    /// Its place among the commands there may be.
+    pub slot: Slot,
     /// Program and arguments.
     pub argv: Vec<Vec<u8>>,
     /// The peer's address, `unix` over a Unix socket.
@@ -51,7 +77,7 @@ pub enum Started {
 /// A command that was started.
 #[derive(Debug)]
 pub struct Job {
-    child: Option<Child>,
+    running: Option<(Child, Slot)>,
     /// The pipe of its standard output, until that has ended.
     pub out: Option<OwnedFd>,
     /// The pipe of its standard error, until that has ended; none where both share one.
@@ -62,17 +88,18 @@ pub struct Job {
 #[derive(Debug)]
 pub struct Condemned {
     child: Child,
+    _slot: Slot,
     kill_at_ms: u64,
 }
 
 /// Starts a command. Blocks until its program runs.
-pub fn start(order: &Order, user: &User) -> Result<Started, Refusal> {
+pub fn start(order: Order, user: &User) -> Result<Started, Refusal> {
     let strings = |words: &[Vec<u8>]| -> Result<Vec<CString>, Refusal> {
         let strings: Result<_, _> = words.iter().cloned().map(CString::new).collect();
         strings.map_err(|_| Refusal::new(Code::BadRequest, "a command holds no NUL byte"))
     };
     let arguments = strings(&order.argv)?;
-    let environment = strings(&environment(order, user))?;
+    let environment = strings(&environment(&order, user))?;
     let program = arguments.first().ok_or_else(|| internal("a command has a program"))?;
     let (out, out_end) = new_pipe(PIPE_BYTES).map_err(|error| refusal_of(&error))?;
     let err = match order.has_own_err {
@@ -89,7 +116,7 @@ pub fn start(order: &Order, user: &User) -> Result<Started, Refusal> {
     match spawned {
         Ok(child) => {
             let err = err.map(|(err, _)| err);
-            Ok(Started::Running(Job { child: Some(child), out: Some(out), err }))
+            Ok(Started::Running(Job { running: Some((child, order.slot)), out: Some(out), err }))
         }
         Err(error) => match error.raw_os_error() {
             Some(libc::ENOENT | libc::ENOTDIR) => Ok(Started::NotRun(127)),
@@ -121,7 +148,8 @@ fn environment(order: &Order, user: &User) -> Vec<Vec<u8>> {
 impl Job {
     /// The process, to wait for.
     pub fn child(&self) -> &Child {
-        self.child.as_ref().expect("a job has its process until it is condemned or reaped")
+        let (child, _) = self.running.as_ref().expect("a job has its process until it is dropped");
+        child
     }
 
     /// How the command ended, if it has. What it left running in its group is asked to end; the
@@ -134,25 +162,19 @@ impl Job {
         Ok(exit.map(ending))
     }
 
-    /// Ends what a command that has exited still left running, and reaps it.
-    pub fn finish(mut self) {
-        if let Some(child) = self.child.take() {
-            child.kill_group();
-            reap(&child);
-        }
-    }
-
     /// Asks the command and its whole group to end; `Condemned` sees to it that they do.
     pub fn condemn(mut self, now_ms: u64) -> Option<Condemned> {
-        let child = self.child.take()?;
+        let (child, slot) = self.running.take()?;
         child.terminate_group();
-        Some(Condemned { child, kill_at_ms: now_ms + END_GRACE_MS })
+        Some(Condemned { child, _slot: slot, kill_at_ms: now_ms + END_GRACE_MS })
     }
 }
 
+/// Ends what the command left running, and reaps it if it has exited: so a job that is over is
+/// simply dropped.
 impl Drop for Job {
     fn drop(&mut self) {
-        if let Some(child) = self.child.take() {
+        if let Some((child, _)) = self.running.take() {
             child.kill_group();
             reap(&child);
         }

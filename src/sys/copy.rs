@@ -237,6 +237,36 @@ mod tests {
         Ok(())
     }
 
+    /// Whether the first page of `file` is in memory, by another way (mincore(2)).
+    fn is_resident(file: &File) -> io::Result<bool> {
+        let mut pages = [0_u8];
+        // SAFETY: a mapping of one page at an address of the kernel's choice, which is asked about
+        // and taken away again, and never read; `pages` has room for the one page.
+        unsafe {
+            let (fd, protection) = (file.as_raw_fd(), libc::PROT_READ);
+            let page = libc::mmap(std::ptr::null_mut(), 1, protection, libc::MAP_SHARED, fd, 0);
+            if page == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+            let asked = Errno::result(libc::mincore(page, 1, pages.as_mut_ptr()));
+            libc::munmap(page, 1);
+            asked?;
+        }
+        Ok(pages[0] & 1 == 1)
+    }
+
+    #[test]
+    fn what_is_not_in_memory_is_not_cached() -> io::Result<()> {
+        let (_scratch, file) = file(b"hello")?;
+        assert!(is_cached(file.as_fd(), 0)? && is_resident(&file)?);
+        file.sync_all()?;
+        // Some file systems keep what they hold in memory alone.
+        posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
+        let is_resident = is_resident(&file)?;
+        assert_eq!(is_cached(file.as_fd(), 0)?, is_resident);
+        Ok(())
+    }
+
     #[test]
     fn what_was_read_ahead_is_cached() -> io::Result<()> {
         let bytes = 3 * READ_AHEAD_STEP_BYTES + 1;

@@ -69,7 +69,10 @@ mod tests {
 
     #[test]
     fn the_descriptor_limit_becomes_the_hard_one() -> io::Result<()> {
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        setrlimit(Resource::RLIMIT_NOFILE, hard - 1, hard)?;
         let raised = raise_descriptor_limit()?;
+        assert_eq!(raised, hard);
         assert_eq!(getrlimit(Resource::RLIMIT_NOFILE)?, (raised, raised));
         Ok(())
     }

@@ -42,6 +42,8 @@ pub mod pipe;
 pub mod poll;
 mod posix_spawn;
 pub mod process;
+#[cfg(test)]
+mod scratch;
 pub mod signal;
 pub mod socket;
 pub mod wake;
@@ -62,39 +64,4 @@ fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
 fn timeout(timeout_ms: Option<u64>) -> nix::poll::PollTimeout {
     use nix::poll::PollTimeout;
     timeout_ms.map_or(PollTimeout::NONE, |ms| PollTimeout::try_from(ms).unwrap_or(PollTimeout::MAX))
-}
-
-/// What tests of this folder share.
-#[cfg(test)]
-mod scratch {
-    use std::path::{Path, PathBuf};
-    use std::sync::Mutex;
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    /// Held by tests that make descriptors which are not close-on-exec, or count a child's.
-    pub(super) static DESCRIPTORS: Mutex<()> = Mutex::new(());
-
-    /// A directory of its own for one test, gone with it.
-    pub(super) struct Scratch(PathBuf);
-
-    impl Scratch {
-        pub(super) fn new() -> std::io::Result<Self> {
-            static COUNT: AtomicU32 = AtomicU32::new(0);
-            let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let name = format!("landline-sys-{}-{count}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            std::fs::create_dir(&path)?;
-            Ok(Self(path))
-        }
-
-        pub(super) fn path(&self) -> &Path {
-            &self.0
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _left_behind_at_worst = std::fs::remove_dir_all(&self.0);
-        }
-    }
 }

@@ -17,6 +17,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::sys::stat::{Mode, SFlag, fstat};
 
+use super::beneath::format;
 use super::retry;
 
 /// Links followed in one walk (`path_resolution(7)`).
@@ -79,7 +80,7 @@ impl Walk<'_> {
             _ => {}
         }
         let entry = at(self.here(), name, OFlag::O_PATH)?;
-        match SFlag::from_bits_truncate(fstat(&entry)?.st_mode) & SFlag::S_IFMT {
+        match format(&fstat(&entry)?) {
             SFlag::S_IFLNK => self.follow(&entry)?,
             SFlag::S_IFDIR if self.above.len() == DEPTH_MAX => {
                 return Err(Errno::ENAMETOOLONG.into());
@@ -100,5 +101,208 @@ impl Walk<'_> {
         }
         let text = retry(|| readlinkat(link, ""))?.into_vec();
         self.push(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Read as _;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use super::super::beneath::{Open, Root};
+    use super::super::scratch::{Scratch, tree};
+    use super::*;
+
+    fn content(opened: io::Result<OwnedFd>) -> Result<String, Errno> {
+        let mut text = String::new();
+        opened
+            .and_then(|fd| fs::File::from(fd).read_to_string(&mut text))
+            .map(|_| text)
+            .map_err(|error| errno(&error))
+    }
+
+    fn errno(error: &io::Error) -> Errno {
+        Errno::from_raw(error.raw_os_error().unwrap_or(0))
+    }
+
+    /// What each path opens as a file: its content, or the errno.
+    const FILES: &[(&str, Result<&str, Errno>)] = &[
+        ("file", Ok("file")),
+        ("./file", Ok("file")),
+        ("dir/inner", Ok("inner")),
+        (".//dir///inner", Ok("inner")),
+        ("dir/../file", Ok("file")),
+        ("dir/deep/../inner", Ok("inner")),
+        ("link", Ok("file")),
+        ("chain", Ok("file")),
+        ("around", Ok("file")),
+        ("dir/up", Ok("file")),
+        ("dirlink/inner", Ok("inner")),
+        ("dirlink/up", Ok("file")),
+        ("dirslash/deep/../inner", Ok("inner")),
+        ("", Err(Errno::EISDIR)),
+        (".", Err(Errno::EISDIR)),
+        ("dir", Err(Errno::EISDIR)),
+        ("dir/", Err(Errno::EISDIR)),
+        ("dir/..", Err(Errno::EISDIR)),
+        ("nothing", Err(Errno::ENOENT)),
+        ("nothing/../file", Err(Errno::ENOENT)),
+        ("dangling", Err(Errno::ENOENT)),
+        ("file\0", Err(Errno::ENOENT)),
+        ("file/", Err(Errno::ENOTDIR)),
+        ("file/.", Err(Errno::ENOTDIR)),
+        ("file/..", Err(Errno::ENOTDIR)),
+        ("link/", Err(Errno::ENOTDIR)),
+        ("file/inner", Err(Errno::ENOTDIR)),
+        ("loop", Err(Errno::ELOOP)),
+        ("..", Err(Errno::EXDEV)),
+        ("../outside", Err(Errno::EXDEV)),
+        ("../served/file", Err(Errno::EXDEV)),
+        ("dir/../../outside", Err(Errno::EXDEV)),
+        ("dirlink/../../outside", Err(Errno::EXDEV)),
+        ("/", Err(Errno::EXDEV)),
+        ("/file", Err(Errno::EXDEV)),
+        ("//etc/passwd", Err(Errno::EXDEV)),
+        ("out", Err(Errno::EXDEV)),
+        ("out-and-in", Err(Errno::EXDEV)),
+        ("sly", Err(Errno::EXDEV)),
+        ("absolute", Err(Errno::EXDEV)),
+        ("absolute-inside", Err(Errno::EXDEV)),
+        ("magic", Err(Errno::EXDEV)),
+        ("magic/etc/passwd", Err(Errno::EXDEV)),
+        ("socket", Err(Errno::ENXIO)),
+        ("fifo", Ok("")),
+    ];
+
+    #[test]
+    fn the_kernel_and_the_walker_open_the_same_and_refuse_the_same() -> io::Result<()> {
+        let (_scratch, served) = tree()?;
+        let root = Root::at(&served)?;
+        let bare = fs::File::open(&served)?;
+        let long = [b'x'; 256];
+        let longer = b"dir/../".repeat(1000);
+        for how in [Open::File, Open::Directory, Open::Status] {
+            let walk = |path: &[u8]| open(bare.as_fd(), path, how.flags());
+            for path in FILES.iter().map(|case| case.0.as_bytes()).chain([&long[..], &longer]) {
+                let outcome = |opened: io::Result<OwnedFd>| {
+                    opened.and_then(|fd| Ok(fstat(fd)?.st_ino)).map_err(|error| errno(&error))
+                };
+                // The walker is only ever given these as `Root::open` leaves them.
+                if !path.is_empty() && !path.contains(&0) {
+                    let shown = String::from_utf8_lossy(path);
+                    assert_eq!(outcome(walk(path)), outcome(root.open(path, how)), "{shown}");
+                }
+            }
+            assert_eq!(
+                walk(&longer).map_err(|error| errno(&error)).err(),
+                Some(Errno::ENAMETOOLONG)
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_beneath_is_opened_and_nothing_else() -> io::Result<()> {
+        let (_scratch, served) = tree()?;
+        let root = Root::at(&served)?;
+        for (path, expected) in FILES {
+            let got = content(root.open(path.as_bytes(), Open::File));
+            assert_eq!(got.as_deref(), expected.as_ref().copied(), "{path}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn both_follow_forty_links_and_no_more() -> io::Result<()> {
+        let scratch = Scratch::new()?;
+        fs::write(scratch.path().join("0"), "file")?;
+        for link in 1..=LINKS_MAX + 1 {
+            symlink((link - 1).to_string(), scratch.path().join(link.to_string()))?;
+        }
+        let root = Root::at(scratch.path())?;
+        let bare = fs::File::open(scratch.path())?;
+        for (links, expected) in [(LINKS_MAX, Ok("file")), (LINKS_MAX + 1, Err(Errno::ELOOP))] {
+            let path = links.to_string().into_bytes();
+            for opened in
+                [root.open(&path, Open::File), open(bare.as_fd(), &path, Open::File.flags())]
+            {
+                assert_eq!(content(opened).as_deref(), expected.as_ref().copied(), "{links}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_magic_link_is_refused_by_both() -> io::Result<()> {
+        let root = Root::at(Path::new("/proc"))?;
+        let bare = fs::File::open("/proc")?;
+        for path in ["self/root", "self/root/etc/passwd", "self/cwd", "self/exe", "self/fd/0"] {
+            for how in [Open::File, Open::Status] {
+                assert!(root.open(path.as_bytes(), how).is_err(), "{path}");
+                assert!(open(bare.as_fd(), path.as_bytes(), how.flags()).is_err(), "{path}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the kernel answer `errno` to each `openat2` of the calling thread, for good
+    /// (seccomp(2)).
+    fn deny_openat2(errno: Errno) -> io::Result<()> {
+        let number = u32::try_from(libc::SYS_openat2).expect("numbers of system calls are small");
+        let errno = u32::try_from(errno as i32).expect("errnos are small and positive");
+        let step = |code: u32, jt, jf, k| {
+            let code = u16::try_from(code).expect("BPF has 16 bits for a code");
+            libc::sock_filter { code, jt, jf, k }
+        };
+        let mut steps = [
+            // The first word of struct seccomp_data is the system call's number.
+            step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+            step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, number),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+        ];
+        let program = libc::sock_fprog { len: 4, filter: steps.as_mut_ptr() };
+        // SAFETY: `program` and the four steps it points to outlive the call, which copies them.
+        let denied = unsafe {
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+            libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program)
+        };
+        Errno::result(denied)?;
+        Ok(())
+    }
+
+    #[test]
+    fn without_openat2_the_walker_opens_and_nothing_is_cached() -> io::Result<()> {
+        for missing in [Errno::ENOSYS, Errno::EPERM, Errno::EINVAL] {
+            let outcome = std::thread::spawn(move || {
+                let (_scratch, served) = tree()?;
+                let root = Root::at(&served)?;
+                deny_openat2(missing)?;
+                let got = |path: &str, how| content(root.open(path.as_bytes(), how));
+                let cached = got("dir/inner", Open::FileCached);
+                io::Result::Ok((cached, got("dirlink/inner", Open::File), got("out", Open::File)))
+            });
+            let (cached, inner, out) = outcome.join().expect("the thread does not panic")?;
+            assert_eq!(cached, Err(Errno::EAGAIN));
+            if missing != Errno::EINVAL {
+                assert_eq!((inner.as_deref(), out), (Ok("inner"), Err(Errno::EXDEV)));
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_walker_goes_only_so_deep() -> io::Result<()> {
+        let scratch = Scratch::new()?;
+        let deep = "d/".repeat(300);
+        fs::create_dir_all(scratch.path().join(&deep))?;
+        let bare = fs::File::open(scratch.path())?;
+        let walk = |path: &str| open(bare.as_fd(), path.as_bytes(), OFlag::O_PATH);
+        assert!(walk(&deep[..2 * 256]).is_ok());
+        let error = walk(&deep).map(|_| ()).map_err(|error| errno(&error));
+        assert_eq!(error, Err(Errno::ENAMETOOLONG));
+        Ok(())
     }
 }

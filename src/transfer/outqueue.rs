@@ -123,16 +123,28 @@ impl OutQueue {
         }
     }
 
-    /// Forgets all that was not sent.
-    pub fn clear(&mut self) {
-        *self = Self::default();
+    /// Whether something is to come from this pipe.
+    pub fn has_pipe(&self, wanted: Source) -> bool {
+        let is_it = |s: &Segment| matches!(s, Segment::Pipe { source, .. } if *source == wanted);
+        self.segments.iter().any(is_it)
     }
 
-    /// Forgets what was to come from pipes to their end, and only that.
-    pub fn cut_pipes(&mut self) {
+    /// Puts bytes before all that is queued.
+    pub fn push_front(&mut self, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.memory_bytes += bytes.len();
+            self.segments.push_front(Segment::Owned { bytes, sent: 0 });
+        }
+        self.check();
+    }
+
+    /// Forgets what was to come from pipes to their end, and only that; whether there was any.
+    pub fn cut_pipes(&mut self) -> bool {
+        let before = self.segments.len();
         self.segments.retain(|segment| {
             !matches!(segment, Segment::Pipe { remaining, .. } if *remaining == TO_ITS_END)
         });
+        self.segments.len() < before
     }
 
     /// Gives back the memory of an empty queue: an idle peer owns none.
@@ -335,7 +347,7 @@ mod tests {
         assert_eq!(ended, Flush::SourceEnded { missing: 90 });
         assert_eq!(queue.flush(&mut sink, 1000).expect("no error"), Flush::SourceEmpty);
         assert!(queue.has_source());
-        queue.cut_pipes();
+        assert!(queue.cut_pipes());
         assert!(queue.is_empty());
     }
 }

@@ -27,14 +27,36 @@ const WINDOW_BYTES: u64 = 1024 * 1024;
 /// A peer's socket and what may be sent to it without a copy.
 #[derive(Debug)]
 pub struct SocketSink<'a> {
-    /// The peer.
-    pub socket: BorrowedFd<'a>,
-    /// The file of a download in progress.
-    pub file: Option<BorrowedFd<'a>>,
-    /// The pipe of standard output of a command in progress.
-    pub out: Option<BorrowedFd<'a>>,
-    /// The pipe of its standard error, where it is apart.
-    pub err: Option<BorrowedFd<'a>>,
+    socket: BorrowedFd<'a>,
+    file: Option<BorrowedFd<'a>>,
+    out: Option<BorrowedFd<'a>>,
+    err: Option<BorrowedFd<'a>>,
+    sent: u64,
+}
+
+impl<'a> SocketSink<'a> {
+    /// A sink for the peer at `socket`, with the file of a download in progress, and the pipes of a
+    /// command in progress.
+    pub fn new(
+        socket: BorrowedFd<'a>,
+        file: Option<BorrowedFd<'a>>,
+        out: Option<BorrowedFd<'a>>,
+        err: Option<BorrowedFd<'a>>,
+    ) -> Self {
+        Self { socket, file, out, err, sent: 0 }
+    }
+
+    /// How many bytes were sent, from wherever.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    fn count(&mut self, copied: Copied) -> Copied {
+        if let Copied::Moved(bytes) = copied {
+            self.sent += bytes as u64;
+        }
+        copied
+    }
 }
 
 fn window(bytes_max: u64) -> usize {
@@ -48,7 +70,7 @@ impl Sink for SocketSink<'_> {
             several => socket::send_vectored(self.socket, several, more),
         };
         match sent {
-            Ok(bytes) => Ok(Copied::Moved(bytes)),
+            Ok(bytes) => Ok(self.count(Copied::Moved(bytes))),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Copied::SinkFull),
             Err(error) => Err(error),
         }
@@ -56,7 +78,10 @@ impl Sink for SocketSink<'_> {
 
     fn send_file(&mut self, offset: u64, bytes_max: u64) -> io::Result<Copied> {
         match self.file {
-            Some(file) => copy::send_file(self.socket, file, offset, window(bytes_max)),
+            Some(file) => {
+                let copied = copy::send_file(self.socket, file, offset, window(bytes_max))?;
+                Ok(self.count(copied))
+            }
             None => Ok(Copied::SourceEnded),
         }
     }
@@ -67,7 +92,10 @@ impl Sink for SocketSink<'_> {
             Source::Err => self.err,
         };
         match pipe {
-            Some(pipe) => copy::splice_pipe(pipe, self.socket, window(bytes_max), false),
+            Some(pipe) => {
+                let copied = copy::splice_pipe(pipe, self.socket, window(bytes_max), false)?;
+                Ok(self.count(copied))
+            }
             None => Ok(Copied::SourceEnded),
         }
     }

@@ -7,7 +7,22 @@
 //! Every wait has a deadline. A random choice prints its seed and takes it back (`LANDLINE_SEED`).
 #![allow(clippy::disallowed_methods, reason = "waits have deadlines on the real clock")]
 
+mod chat;
 mod compat;
+mod echo;
+mod events;
+mod files;
+mod framed;
+mod framed_run;
+mod jobs;
+mod lifecycle;
+mod limits;
+mod listing;
 mod netcats;
+mod options;
+mod policy;
+mod run;
+mod services;
 mod support;
 mod terminal;
+mod transfers;

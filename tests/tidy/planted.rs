@@ -49,6 +49,8 @@ const PLANTED: &[Planted] = &[
     ("openings", "c-compat/a.c", "#include <stdio.h>", &[1]),
     ("openings", "tests/a.sh", "#!/bin/sh\nset -e", &[1]),
     ("openings", ".ci/a", "#!/usr/bin/env bash\nset -e", &[1]),
+    ("orphans", "src/sys/a.rs", "mod a;", &[0]),
+    ("orphans", "tests/it/a/mod.rs", "", &[0]),
     ("leftovers", "src/sys/a.rs", concat!("fn f() {}\n// TO", "DO: more"), &[2]),
     ("leftovers", "docs/a.md", concat!("(FIX", "ME)"), &[1]),
     ("leftovers", "tests/a.sh", concat!("true # XX", "X"), &[1]),
@@ -136,7 +138,7 @@ fn every_rule_has_a_planted_offence() {
 #[test]
 fn innocent_texts_are_left_alone() {
     // These look at a file's shape, which a text of one line does not have.
-    let shapes = ["file lengths", "openings"];
+    let shapes = ["file lengths", "openings", "orphans"];
     for (path, text) in INNOCENT {
         let path = format!("src/{path}").replace("src/../", "");
         for (rule, _) in RULES.iter().filter(|(name, _)| !shapes.contains(name)) {
@@ -171,6 +173,22 @@ fn a_missing_document_is_reported() {
     let all = rules::presence(&tree).len();
     tree.add("CHANGELOG.md", "");
     assert_eq!(rules::presence(&tree).len(), all - 1);
+}
+
+#[test]
+fn modules_have_a_file_that_names_them() {
+    let mut tree = Tree::default();
+    for path in ["src/sys/epoll.rs", "src/cli.rs", "src/sys/process/tests.rs", "tests/it/chat.rs"] {
+        tree.add(path, "//! Text.");
+    }
+    tree.add("src/lib.rs", "pub mod sys; mod cli;");
+    tree.add("src/sys/mod.rs", "pub(crate) mod epoll; mod process;");
+    tree.add("src/sys/process.rs", "#[cfg(test)] mod tests;");
+    tree.add("tests/it/main.rs", "mod chat;");
+    tree.add("tests/alone.rs", "");
+    assert_eq!(rules::orphans(&tree), []);
+    tree.add("src/sys/mod.rs", "mod epoll; // mod process;");
+    assert_eq!(rules::orphans(&tree).len(), 1);
 }
 
 #[test]

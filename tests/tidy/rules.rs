@@ -18,7 +18,9 @@ pub(crate) const FUNCTION_LINES_MAX: usize = 70;
 pub(crate) const COLUMNS_MAX: usize = 100;
 
 /// Files that may sleep, and why no condition can be waited for instead.
-const SLEEPERS: [(&str, &str); 2] = [
+const SLEEPERS: [(&str, &str); 4] = [
+    ("tests/it/jobs.rs", "looks again and again whether grandchildren have ended"),
+    ("tests/it/limits.rs", "says a byte now and then, which is what it tests"),
     ("tests/it/support/mod.rs", "looks again and again at what nothing announces"),
     ("tests/it/support/process.rs", "looks again and again whether a child has ended"),
 ];
@@ -99,6 +101,29 @@ pub(crate) fn openings(tree: &Tree) -> Vec<Offence> {
     };
     let closed = tree.files.values().filter(|file| !opens(file));
     closed.map(|file| file.offence(1, "does not open with what it is")).collect()
+}
+
+/// Every source is a module of another one: what nobody names is not even compiled.
+pub(crate) fn orphans(tree: &Tree) -> Vec<Offence> {
+    const ROOTS: [&str; 3] = ["lib", "main", "mod"];
+    let mut offences = Vec::new();
+    for file in tree.of_kind(Kind::Rust) {
+        let module = file.path.trim_end_matches(".rs").trim_end_matches("/mod");
+        let Some((folder, name)) = module.rsplit_once('/') else { continue };
+        let is_crate = folder == "tests" || name == "lib" || name == "main";
+        if is_crate || !file.path.starts_with("src/") && !file.path.starts_with("tests/") {
+            continue;
+        }
+        let in_folder = ROOTS.iter().map(|root| format!("{folder}/{root}.rs"));
+        let parents = in_folder.chain([format!("{folder}.rs")]);
+        let is_named = parents.filter_map(|path| tree.files.get(&path)).any(|parent| {
+            parent.tokens().windows(2).any(|pair| pair[0].text == "mod" && pair[1].text == name)
+        });
+        if !is_named {
+            offences.push(file.offence(0, "is no module of any other file"));
+        }
+    }
+    offences
 }
 
 /// Nothing is left for later: no notes to oneself, no stubs, no test that is passed over.

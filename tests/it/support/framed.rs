@@ -170,9 +170,9 @@ impl FramedPeer {
     /// Nothing came before this, not even an event: a line is echoed, and that is what comes next.
     #[track_caller]
     pub(crate) fn expect_in_step(&mut self) {
-        self.say("in step\n");
+        self.say("=step\n");
         let frame = self.expect_frame();
-        assert_eq!((frame.kind.as_str(), frame.text().as_str()), ("done", "in step"));
+        assert_eq!((frame.kind.as_str(), frame.text().as_str()), ("done", "=step"));
         assert!(self.events.is_empty(), "events nobody expected: {:?}", self.events);
     }
 

@@ -4,6 +4,7 @@
 //! listeners found out independently, so that both sides cannot be wrong in the same way.
 
 pub(crate) mod framed;
+pub(crate) mod json;
 pub(crate) mod peer;
 pub(crate) mod process;
 pub(crate) mod scratch;

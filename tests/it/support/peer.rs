@@ -53,10 +53,15 @@ impl Peer {
         self.stream.write_all(bytes.as_ref()).expect("the server takes what is said");
     }
 
+    /// Another handle on the connection, to send through from a thread.
+    pub(crate) fn second_handle(&self) -> Stream {
+        self.stream.try_clone().expect("a socket can be duplicated")
+    }
+
     /// Sends bytes from a thread, for more than the sockets hold while nobody reads. The thread's
     /// answer is what became of it.
     pub(crate) fn say_aside(&self, bytes: Vec<u8>) -> JoinHandle<io::Result<()>> {
-        let mut stream = self.stream.try_clone().expect("a socket can be duplicated");
+        let mut stream = self.second_handle();
         std::thread::spawn(move || stream.write_all(&bytes))
     }
 
@@ -182,7 +187,7 @@ impl Peer {
     #[track_caller]
     pub(crate) fn expect_in_step(&mut self) {
         self.steps += 1;
-        let marker = format!("in step {}\n", self.steps);
+        let marker = format!("=step {}\n", self.steps);
         self.say(&marker);
         self.expect(&marker);
     }
@@ -256,6 +261,28 @@ impl Peer {
             look(at, &piece);
             at += u64::try_from(piece.len()).expect("a usize fits 64 bits");
         }
+    }
+
+    /// Reads `count` bytes without looking at them, as fast as the kernel can. Over TCP alone.
+    #[track_caller]
+    pub(crate) fn skip(&mut self, count: u64) {
+        let kept = self.inbox.len().min(usize::try_from(count).unwrap_or(usize::MAX));
+        self.take(kept);
+        let mut left = count - u64::try_from(kept).expect("a usize fits 64 bits");
+        let mut buffer = vec![0; 1 << 20];
+        while left > 0 {
+            let piece = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            match self.stream.discard(&mut buffer[..piece]) {
+                Ok(0) => panic!("expected {count} bytes, came the end {left} bytes before"),
+                Ok(read) => left -= u64::try_from(read).expect("a usize fits 64 bits"),
+                Err(error) => panic!("expected {count} bytes, came {error} {left} bytes before"),
+            }
+        }
+    }
+
+    /// Gives a narrow peer room again.
+    pub(crate) fn widen(&self) {
+        self.stream.widen().expect("a socket takes SO_RCVBUF");
     }
 
     /// No more requests: the sending side is shut down, the other stays open.

@@ -37,6 +37,19 @@ impl Stream {
         Ok(Self::Tcp(TcpStream::from(fd)))
     }
 
+    /// Gives a narrow socket room again.
+    pub(crate) fn widen(&self) -> io::Result<()> {
+        socket::setsockopt(&self.as_fd(), sockopt::RcvBuf, &(1 << 20))?;
+        Ok(())
+    }
+
+    /// Takes up to `buffer.len()` bytes off the socket without copying them (`MSG_TRUNC` on a
+    /// stream, tcp(7)). The buffer's content is left as it was.
+    pub(crate) fn discard(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let flags = socket::MsgFlags::MSG_TRUNC;
+        Ok(socket::recv(self.as_fd().as_raw_fd(), buffer, flags)?)
+    }
+
     /// Connects to a path.
     pub(crate) fn unix(path: &Path) -> io::Result<Self> {
         Ok(Self::Unix(UnixStream::connect(path)?))

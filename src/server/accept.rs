@@ -1,0 +1,206 @@
+//! `Acceptor`: taking connections in, deciding whether each may stay, and which worker serves it.
+//!
+//! What it does not do: serve them. It lives on the home worker; the others get theirs by mail.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::connection::Connection;
+use super::desk::Desk;
+use super::listener::Listener;
+use super::log::{Field, Level};
+use super::mail::{Arrival, Mail, Seat};
+use crate::protocol::refusal::{Code, Refusal};
+use crate::protocol::reply::error_line;
+use crate::protocol::speech::Service;
+use crate::reactor::token::Token;
+use crate::service::policy::allows;
+use crate::sys::epoll::Interest;
+use crate::sys::socket;
+use crate::sys::socket::Peer;
+
+/// Connections taken from one listener in one turn.
+const ACCEPTS_PER_TURN: usize = 64;
+/// How long no connection is accepted once descriptors ran out, in milliseconds.
+const PAUSE_MS: u64 = 100;
+/// Connections over the limit that are told so at once, rather than merely closed.
+const REFUSED_MAX: usize = 256;
+
+/// What takes connections in.
+#[derive(Debug)]
+pub(crate) struct Acceptor {
+    listeners: Vec<Listener>,
+    per_address: HashMap<IpAddr, usize>,
+    /// A descriptor to give up when there is no other, to be able to refuse.
+    reserve: Option<File>,
+    /// When to listen again, where that had to stop.
+    paused_until_ms: Option<u64>,
+    /// Connections of the metrics listener, which count against no limit.
+    metrics_seats: Arc<AtomicUsize>,
+}
+
+impl Acceptor {
+    pub(crate) fn new(listeners: Vec<Listener>) -> io::Result<Self> {
+        Ok(Self {
+            listeners,
+            per_address: HashMap::new(),
+            reserve: Some(reserve()?),
+            paused_until_ms: None,
+            metrics_seats: Arc::default(),
+        })
+    }
+
+    /// Has the listeners watched. Listener N is the worker's own token N + 1.
+    pub(crate) fn watch(&self, desk: &Desk) -> io::Result<()> {
+        for (number, listener) in (1..).zip(&self.listeners) {
+            desk.epoll.add(listener.socket.as_fd(), Interest::READ, Token::Own(number).pack())?;
+        }
+        Ok(())
+    }
+
+    /// When to look though nothing happens.
+    pub(crate) fn deadline_ms(&self) -> Option<u64> {
+        self.paused_until_ms
+    }
+
+    /// Listens again after a pause, once its time has come.
+    pub(crate) fn on_time(&mut self, desk: &Desk) {
+        if self.paused_until_ms.is_some_and(|until_ms| desk.now_ms >= until_ms) {
+            self.reserve = self.reserve.take().or_else(|| reserve().ok());
+            let is_watched = self.watch(desk).is_ok();
+            self.paused_until_ms = (!is_watched).then_some(desk.now_ms + PAUSE_MS);
+        }
+    }
+
+    /// The server stops: connections are accepted no more.
+    pub(crate) fn close(&mut self) {
+        self.listeners.clear();
+        self.paused_until_ms = None;
+    }
+
+    /// Connections wait at listener `number` (from 0). Those this worker serves are put into `here`.
+    pub(crate) fn accept(&mut self, number: usize, desk: &Desk, here: &mut Vec<Arrival>) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some(listener) = self.listeners.get(number) else { return };
+            let speech = listener.speech;
+            match socket::accept(listener.socket.as_fd()) {
+                Ok((socket, peer)) => {
+                    desk.stats().connections.add(1);
+                    let seats = match speech.service {
+                        Service::Metrics => &self.metrics_seats,
+                        _ => &desk.common.seats,
+                    };
+                    let seat = Seat::take(seats);
+                    let uid = match peer {
+                        Peer::Unix => socket::peer_uid(socket.as_fd()).ok(),
+                        Peer::Inet(_) => None,
+                    };
+                    let arrival = Arrival { socket, peer, uid, speech, refusal: None, seat };
+                    if let Some(arrival) = self.judge(arrival, desk) {
+                        place(arrival, desk, here);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if is_exhausted(&error) => return self.pause(number, desk),
+                // That connection was gone before it was accepted (accept(2)); the next may not be.
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// A peer from this address is gone.
+    pub(crate) fn on_left(&mut self, host: IpAddr) {
+        if let Some(count) = self.per_address.get_mut(&host) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_address.remove(&host);
+            }
+        }
+    }
+
+    /// Decides whether a connection may stay. `None` where it is not even told that it may not.
+    fn judge(&mut self, mut arrival: Arrival, desk: &Desk) -> Option<Arrival> {
+        let limits = &desk.settings.limits;
+        let taken = desk.common.seats.load(Ordering::Relaxed);
+        let from_there = match arrival.peer {
+            Peer::Inet(address) => {
+                let count = self.per_address.entry(address.ip()).or_default();
+                *count += 1;
+                *count
+            }
+            Peer::Unix => 0,
+        };
+        let origin = Connection::origin(arrival.peer, arrival.uid);
+        let refusal = if !desk.settings.allow.is_empty() && !allows(&desk.settings.allow, &origin) {
+            Refusal::new(Code::Denied, "this server does not serve your address")
+        } else if arrival.speech.service == Service::Metrics {
+            return Some(arrival);
+        } else if taken > limits.connections_max {
+            Refusal::new(Code::Busy, "too many connections: try again")
+        } else if from_there > limits.per_address_max {
+            Refusal::new(Code::Busy, "too many connections from your address: try again")
+        } else {
+            return Some(arrival);
+        };
+        desk.stats().refused.add(1);
+        let fields: [Field<'_>; 2] = [("peer", &arrival.peer), ("why", &refusal.text)];
+        desk.common.log.say(Level::Info, "refused", &fields);
+        if taken > limits.connections_max.saturating_add(REFUSED_MAX) {
+            if let Peer::Inet(address) = arrival.peer {
+                self.on_left(address.ip());
+            }
+            return None;
+        }
+        arrival.refusal = Some(refusal);
+        Some(arrival)
+    }
+
+    /// There is no descriptor left: the one in reserve serves to refuse whoever waits, and nobody is
+    /// accepted for a while, since a level-triggered listener would spin.
+    fn pause(&mut self, number: usize, desk: &Desk) {
+        self.reserve = None;
+        if let Some(listener) = self.listeners.get(number)
+            && let Ok((socket, _)) = socket::accept(listener.socket.as_fd())
+        {
+            let refusal = Refusal::new(Code::Busy, "too many connections: try again");
+            let line = [error_line(&refusal).as_slice(), b"\n"].concat();
+            // It is refused either way.
+            let _ = socket::send(socket.as_fd(), &line, false);
+        }
+        self.reserve = reserve().ok();
+        desk.common.log.say(Level::Error, "no descriptor is left to accept with", &[]);
+        for listener in &self.listeners {
+            // One that is not watched already needs no more.
+            let _ = desk.epoll.delete(listener.socket.as_fd());
+        }
+        self.paused_until_ms = Some(desk.now_ms + PAUSE_MS);
+    }
+}
+
+/// Gives a connection to the worker with the fewest.
+fn place(arrival: Arrival, desk: &Desk, here: &mut Vec<Arrival>) {
+    let crew = &desk.common.crew;
+    let load = |worker: &usize| crew[*worker].peers.load(Ordering::Relaxed);
+    let worker = (0..crew.len()).min_by_key(load).unwrap_or(desk.worker);
+    crew[worker].peers.fetch_add(1, Ordering::Relaxed);
+    if worker == desk.worker {
+        here.push(arrival);
+    } else {
+        // Bounded by the number of connections there may be.
+        crew[worker].mailbox.post_bounded(Mail::Arrived(arrival));
+    }
+}
+
+fn reserve() -> io::Result<File> {
+    File::open("/dev/null")
+}
+
+fn is_exhausted(error: &io::Error) -> bool {
+    let errno = error.raw_os_error();
+    matches!(errno, Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}

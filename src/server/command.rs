@@ -1,0 +1,310 @@
+//! `Command`: a command whose output is on its way to a peer.
+//!
+//! What it does not do: start or end processes (`service::run`), or send (`transfer`).
+//!
+//! Plain, its one pipe is one segment, spliced as it fills. Framed, each event is one frame of what
+//! is in the pipe at that moment. On `exec`, output is read, since what is said depends on it
+//! (`protocol::capture`). It is over when the process has ended and its pipes have, or the grace for
+//! what holds them without being it; or when it was stopped, and what is in the pipes was sent.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::desk::Desk;
+use crate::protocol::capture::{Capture, Output};
+use crate::protocol::effect::{Ending, Outcome};
+use crate::protocol::limits::CHUNK_BYTES_MAX;
+use crate::protocol::refusal::{Code, Refusal};
+use crate::protocol::reply;
+use crate::protocol::session::Session;
+use crate::protocol::speech::Service;
+use crate::reactor::token::{Facet, PeerId};
+use crate::service::run::{Job, OUTPUT_GRACE_MS};
+use crate::sys::copy;
+use crate::sys::epoll::Interest;
+use crate::transfer::outqueue::OutQueue;
+use crate::transfer::segment::{Source, TO_ITS_END};
+
+/// How output becomes a reply.
+#[derive(Debug)]
+enum Mode {
+    Spliced,
+    Framed,
+    Captured(Capture),
+}
+
+/// One of a command's pipes.
+#[derive(Debug)]
+struct Pipe {
+    fd: Option<OwnedFd>,
+    watched: Option<Interest>,
+    /// What is queued of it is all there will be.
+    is_last: bool,
+}
+
+/// A command in progress.
+#[derive(Debug)]
+pub(crate) struct Command {
+    mode: Mode,
+    job: Option<Job>,
+    out: Pipe,
+    err: Pipe,
+    child_watched: Option<Interest>,
+    verdict: Option<Outcome>,
+    /// When what holds the pipes is waited for no longer.
+    grace_ms: u64,
+    /// When the command has taken too long.
+    timeout_ms: u64,
+}
+
+impl Command {
+    /// Begins to pass on a command's output.
+    pub(crate) fn begin(
+        mut job: Job,
+        session: &Session,
+        timeout_ms: u64,
+        output: &mut OutQueue,
+    ) -> Self {
+        let mode = match session.speech().service {
+            Service::Exec => Mode::Captured(Capture::new(session.is_bare())),
+            _ if session.is_framed() => Mode::Framed,
+            _ => Mode::Spliced,
+        };
+        if matches!(mode, Mode::Spliced) {
+            output.push_pipe(Source::Out, TO_ITS_END);
+        }
+        let out = Pipe { fd: job.out.take(), watched: None, is_last: false };
+        let err = Pipe { fd: job.err.take(), watched: None, is_last: false };
+        let (verdict, grace_ms) = (None, u64::MAX);
+        Self { mode, job: Some(job), out, err, child_watched: None, verdict, grace_ms, timeout_ms }
+    }
+
+    /// The outcome of a command that could not be run.
+    pub(crate) fn never_ran(session: &Session, ending: &Ending) -> Outcome {
+        match session.speech().service {
+            Service::Exec => Outcome::Text(Capture::new(session.is_bare()).on_end(ending)),
+            _ => Outcome::Ran(ending.clone()),
+        }
+    }
+
+    pub(crate) fn into_job(self) -> Option<Job> {
+        self.job
+    }
+
+    pub(crate) fn out(&self) -> Option<BorrowedFd<'_>> {
+        self.out.fd.as_ref().map(AsFd::as_fd)
+    }
+
+    pub(crate) fn err(&self) -> Option<BorrowedFd<'_>> {
+        self.err.fd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// When something is to be done though nothing happens.
+    pub(crate) fn deadline_ms(&self) -> u64 {
+        if self.verdict.is_some() { self.grace_ms } else { self.timeout_ms }
+    }
+
+    /// That time has come.
+    pub(crate) fn on_deadline(&mut self, desk: &mut Desk) {
+        if self.verdict.is_some() {
+            self.grace_ms = 0;
+        } else {
+            self.stop(desk, Refusal::new(Code::Timeout, "the command took too long"));
+        }
+    }
+
+    /// The process has ended, perhaps.
+    pub(crate) fn on_child(&mut self, desk: &Desk) {
+        let Some(job) = self.job.as_ref().filter(|_| self.verdict.is_none()) else { return };
+        self.verdict = match job.ending() {
+            Ok(None) => return,
+            Ok(Some(ending)) => Some(Outcome::Ran(ending)),
+            Err(_) => Some(Outcome::Refused(Refusal::new(Code::Internal, "lost the command"))),
+        };
+        self.grace_ms = desk.now_ms + OUTPUT_GRACE_MS;
+    }
+
+    /// Ends the command before its time; what is in its pipes is sent still.
+    pub(crate) fn stop(&mut self, desk: &mut Desk, refusal: Refusal) {
+        let condemned = self.job.take().and_then(|job| job.condemn(desk.now_ms));
+        desk.condemned.extend(condemned);
+        self.verdict = Some(Outcome::Refused(refusal));
+        self.grace_ms = 0;
+    }
+
+    /// A pipe has something, or has ended.
+    pub(crate) fn on_pipe(
+        &mut self,
+        source: Source,
+        output: &mut OutQueue,
+        scratch: &mut [u8],
+    ) -> io::Result<()> {
+        match self.mode {
+            Mode::Spliced => Ok(()),
+            Mode::Framed => self.queue_frame(source, true, output),
+            Mode::Captured(_) => self.capture(source, output, scratch).map(drop),
+        }
+    }
+
+    /// A splice found the pipe drained and without a writer.
+    pub(crate) fn on_source_ended(&mut self) {
+        self.out.fd = None;
+    }
+
+    /// How it came out, once nothing of it is left to be sent.
+    pub(crate) fn outcome(
+        &mut self,
+        output: &mut OutQueue,
+        scratch: &mut [u8],
+    ) -> io::Result<Option<Outcome>> {
+        if self.verdict.is_some() && self.grace_ms == 0 {
+            self.take_rest(output, scratch)?;
+        }
+        let is_drained = self.out.fd.is_none() && self.err.fd.is_none() && !output.has_source();
+        if !is_drained {
+            return Ok(None);
+        }
+        let verdict = self.verdict.take();
+        Ok(match (&mut self.mode, verdict) {
+            (Mode::Captured(capture), Some(Outcome::Ran(ending))) => {
+                Some(Outcome::Text(capture.on_end(&ending)))
+            }
+            (_, verdict) => verdict,
+        })
+    }
+
+    /// Takes what is in the pipes now for all there will be.
+    fn take_rest(&mut self, output: &mut OutQueue, scratch: &mut [u8]) -> io::Result<()> {
+        for source in [Source::Out, Source::Err] {
+            let pipe = self.pipe(source);
+            let Some(fd) = pipe.fd.as_ref() else { continue };
+            let left = copy::bytes_readable(fd.as_fd())?;
+            let is_cut = matches!(self.mode, Mode::Spliced) && output.cut_pipes();
+            if is_cut {
+                output.push_pipe(source, left as u64);
+            }
+            if output.has_pipe(source) {
+                self.pipe(source).is_last |= is_cut;
+            } else if self.pipe(source).is_last {
+                self.pipe(source).fd = None;
+            } else {
+                self.queue_rest(source, left, output, scratch)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn queue_rest(
+        &mut self,
+        source: Source,
+        left: usize,
+        output: &mut OutQueue,
+        scratch: &mut [u8],
+    ) -> io::Result<()> {
+        let mut taken = 0;
+        if matches!(self.mode, Mode::Framed) {
+            self.queue_frame(source, false, output)?;
+        }
+        while matches!(self.mode, Mode::Captured(_)) && taken < left {
+            match self.capture(source, output, scratch)? {
+                0 => break,
+                count => taken += count,
+            }
+        }
+        let pipe = self.pipe(source);
+        pipe.is_last = true;
+        if !output.has_pipe(source) {
+            pipe.fd = None;
+        }
+        Ok(())
+    }
+
+    /// Queues a frame of what is in the pipe. Nothing in a pipe that epoll reports means its end.
+    fn queue_frame(
+        &mut self,
+        source: Source,
+        is_event: bool,
+        output: &mut OutQueue,
+    ) -> io::Result<()> {
+        let pipe = self.pipe(source);
+        let Some(fd) = pipe.fd.as_ref().filter(|_| !output.has_pipe(source)) else { return Ok(()) };
+        let bytes = (copy::bytes_readable(fd.as_fd())? as u64).min(CHUNK_BYTES_MAX);
+        if bytes == 0 {
+            if is_event {
+                pipe.fd = None;
+            }
+            return Ok(());
+        }
+        let kind = if source == Source::Out { "out" } else { "err" };
+        output.push(reply::header(kind, bytes, &[]));
+        output.push_pipe(source, bytes);
+        Ok(())
+    }
+
+    /// Reads from a pipe into the answer; how much.
+    fn capture(
+        &mut self,
+        source: Source,
+        output: &mut OutQueue,
+        scratch: &mut [u8],
+    ) -> io::Result<usize> {
+        let pipe = match source {
+            Source::Out => &mut self.out,
+            Source::Err => &mut self.err,
+        };
+        let (Mode::Captured(capture), Some(fd)) = (&mut self.mode, &pipe.fd) else { return Ok(0) };
+        match copy::read(fd.as_fd(), scratch) {
+            Ok(0) => {
+                pipe.fd = None;
+                Ok(0)
+            }
+            Ok(count) => {
+                let from = if source == Source::Out { Output::Out } else { Output::Err };
+                output.push(capture.on_output(from, &scratch[..count]));
+                Ok(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for what there is to wait for, given whether the last splice found the pipe empty and
+    /// whether the peer takes output.
+    pub(crate) fn watch(
+        &mut self,
+        desk: &Desk,
+        peer: PeerId,
+        output: &OutQueue,
+        is_empty: bool,
+        is_choked: bool,
+    ) -> io::Result<()> {
+        for (source, facet) in [(Source::Out, Facet::Out), (Source::Err, Facet::Err)] {
+            let is_wanted = self.grace_ms > 0
+                && match self.mode {
+                    Mode::Spliced => is_empty,
+                    Mode::Framed => !output.has_pipe(source) && !is_choked,
+                    Mode::Captured(_) => !is_choked,
+                };
+            let pipe = self.pipe(source);
+            let wanted = is_wanted.then_some(Interest::READ);
+            match &pipe.fd {
+                Some(fd) => desk.watch(peer, facet, fd.as_fd(), pipe.watched, wanted)?,
+                None => {}
+            }
+            pipe.watched = wanted.filter(|_| pipe.fd.is_some());
+        }
+        if let Some(job) = &self.job {
+            let wanted = self.verdict.is_none().then_some(Interest::READ);
+            desk.watch(peer, Facet::Child, job.child().as_fd(), self.child_watched, wanted)?;
+            self.child_watched = wanted;
+        }
+        Ok(())
+    }
+
+    fn pipe(&mut self, source: Source) -> &mut Pipe {
+        match source {
+            Source::Out => &mut self.out,
+            Source::Err => &mut self.err,
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! `Desk`: what a worker has at hand while it serves one peer: everything but the peers themselves.
+//!
+//! What it does not do: know what a peer said, or close one.
+
+use std::collections::VecDeque;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::config::Settings;
+use super::log::Log;
+use super::mail::{Address, Crew, HOME, Mail};
+use super::stats::{Stats, metrics_text};
+use crate::protocol::effect::{Answer, Call, FileRequest};
+use crate::protocol::refusal::{Code, Refusal};
+use crate::protocol::session::Terms;
+use crate::protocol::text::{Civil, Stamp};
+use crate::reactor::offload::Offload;
+use crate::reactor::timers::Timers;
+use crate::reactor::token::{Facet, PeerId, Token};
+use crate::service::files::{Errand, Found, Shelf};
+use crate::service::room::Room;
+use crate::service::run::{self, Condemned, Order};
+use crate::sys::clock;
+use crate::sys::epoll::{Epoll, Interest};
+use crate::sys::host::User;
+
+/// What all workers share.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) crew: Crew,
+    pub(crate) offload: Offload,
+    pub(crate) shelf: Option<Shelf>,
+    pub(crate) user: User,
+    pub(crate) log: Arc<Log>,
+    /// Commands that run, on all workers.
+    pub(crate) running: Arc<AtomicUsize>,
+    /// Connections there are, on all workers.
+    pub(crate) seats: Arc<AtomicUsize>,
+}
+
+/// A worker's tools.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) worker: usize,
+    pub(crate) common: Arc<Common>,
+    pub(crate) epoll: Epoll,
+    pub(crate) timers: Timers,
+    pub(crate) settings: Arc<Settings>,
+    /// The room, on its home.
+    pub(crate) room: Option<Room<Address>>,
+    /// Whether what was said could not be posted to another worker, so that the room takes no calls.
+    pub(crate) is_room_stalled: bool,
+    /// Calls that wait for that to end.
+    pub(crate) deferred: VecDeque<(Address, Call<'static>)>,
+    /// The time of this turn, in milliseconds of the workers' clock.
+    pub(crate) now_ms: u64,
+    /// The same as a date; made when it is first asked for.
+    stamp: Option<Stamp>,
+    /// The second whose local time is known, and that time.
+    local: (i64, Civil),
+    /// Peers that something happened to in this turn.
+    pub(crate) touched: Vec<PeerId>,
+    /// Peers that can go on without an event.
+    pub(crate) again: Vec<PeerId>,
+    /// Commands that are being ended.
+    pub(crate) condemned: Vec<Condemned>,
+    /// Whether the server is stopping.
+    pub(crate) is_draining: bool,
+}
+
+impl Desk {
+    pub(crate) fn new(
+        worker: usize,
+        common: Arc<Common>,
+        settings: Arc<Settings>,
+    ) -> std::io::Result<Self> {
+        Ok(Self {
+            worker,
+            common,
+            epoll: Epoll::new()?,
+            timers: Timers::default(),
+            settings,
+            room: (worker == HOME).then(Room::default),
+            is_room_stalled: false,
+            deferred: VecDeque::new(),
+            now_ms: 0,
+            stamp: None,
+            local: (i64::MIN, Civil::from_unix(0)),
+            touched: Vec::new(),
+            again: Vec::new(),
+            condemned: Vec::new(),
+            is_draining: false,
+        })
+    }
+
+    /// A turn begins.
+    pub(crate) fn set_time(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
+        self.stamp = None;
+    }
+
+    /// The time of this turn as a date.
+    pub(crate) fn stamp(&mut self) -> Stamp {
+        if let Some(stamp) = self.stamp {
+            return stamp;
+        }
+        let unix_ms = clock::unix_ms();
+        let unix_s = unix_ms.div_euclid(1000);
+        if self.local.0 != unix_s {
+            let clock::LocalTime { year, month, day, hour, minute, second } = clock::local(unix_s);
+            self.local = (unix_s, Civil { year, month, day, hour, minute, second });
+        }
+        *self.stamp.insert(Stamp { unix_ms, local: self.local.1 })
+    }
+
+    /// This worker's counters.
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.common.crew[self.worker].stats
+    }
+
+    /// What the server has switched on.
+    pub(crate) fn terms<'a>(&self, settings: &'a Settings) -> Terms<'a> {
+        Terms {
+            server: &settings.name,
+            has_files: self.common.shelf.is_some(),
+            line_bytes_max: settings.limits.line_bytes_max,
+        }
+    }
+
+    /// Asks the room. `None` where the answer comes by mail, or there is none to come.
+    pub(crate) fn call(&mut self, peer: PeerId, call: Call<'_>) -> Option<Answer> {
+        let from = Address { worker: self.worker, peer };
+        let stamp = self.stamp();
+        match &mut self.room {
+            Some(_) if self.is_room_stalled => {
+                self.deferred.push_back((from, call.into_owned()));
+                return None;
+            }
+            Some(room) => return room.on_call(from, &call, &stamp),
+            None => {}
+        }
+        // Bounded: a peer asks one thing at a time.
+        let call = Mail::Call(from, call.into_owned());
+        self.common.crew[HOME].mailbox.post_bounded(call);
+        None
+    }
+
+    /// Looks at a file; `None` where what is found comes by mail.
+    pub(crate) fn look(
+        &self,
+        peer: PeerId,
+        request: &FileRequest<'_>,
+    ) -> Option<Result<Found, Refusal>> {
+        let serves_hidden = self.settings.hidden;
+        let shelf = self.common.shelf.as_ref()?;
+        if let Some(found) = shelf.look_cached(request, serves_hidden) {
+            return Some(found);
+        }
+        let errand = Errand::new(request, serves_hidden);
+        let (common, worker) = (Arc::clone(&self.common), self.worker);
+        let is_taken = self.common.offload.submit(Box::new(move || {
+            if let Some(shelf) = &common.shelf {
+                let found = Mail::Found(peer, shelf.look(&errand));
+                common.crew[worker].mailbox.post_bounded(found);
+            }
+        }));
+        if is_taken { None } else { Some(Err(overloaded())) }
+    }
+
+    /// Has a command started; what came of it comes by mail.
+    pub(crate) fn start(&self, peer: PeerId, order: Order) -> Result<(), Refusal> {
+        let (common, worker) = (Arc::clone(&self.common), self.worker);
+        let is_taken = self.common.offload.submit(Box::new(move || {
+            let started = Mail::Started(peer, run::start(order, &common.user));
+            common.crew[worker].mailbox.post_bounded(started);
+        }));
+        if is_taken { Ok(()) } else { Err(overloaded()) }
+    }
+
+    /// The text of `/metrics`.
+    pub(crate) fn metrics(&self) -> Vec<u8> {
+        let mut text = metrics_text(self.common.crew.iter().map(|post| &post.stats));
+        for (name, help, value) in [
+            ("landline_connections", "Connections there are now.", &self.common.seats),
+            ("landline_commands", "Commands that run now.", &self.common.running),
+        ] {
+            let value = value.load(Ordering::Relaxed);
+            text += &format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n");
+        }
+        text.into_bytes()
+    }
+
+    /// Watches a descriptor of a peer as `wanted` says, given that it is watched as `current`.
+    pub(crate) fn watch(
+        &self,
+        peer: PeerId,
+        facet: Facet,
+        fd: BorrowedFd<'_>,
+        current: Option<Interest>,
+        wanted: Option<Interest>,
+    ) -> std::io::Result<()> {
+        let token = Token::Peer(peer, facet).pack();
+        match (current, wanted) {
+            (None, Some(interest)) => self.epoll.add(fd, interest, token),
+            (Some(old), Some(new)) if old != new => self.epoll.modify(fd, new, token),
+            (Some(_), None) => self.epoll.delete(fd),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn overloaded() -> Refusal {
+    Refusal::new(Code::Busy, "too much waits to be done: try again")
+}

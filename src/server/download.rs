@@ -1,0 +1,88 @@
+//! `Download`: a file on its way to a peer.
+//!
+//! What it does not do: open it (`service::files`), or send it (`transfer`).
+//!
+//! Plain, the rest of the file is one segment. Framed, it is one chunk at a time, each measured right
+//! before its header promises it; what shrinks under way all the same is made up with zero bytes, so
+//! that the frames stay in step, and refused at the end.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::protocol::effect::Outcome;
+use crate::protocol::limits::CHUNK_BYTES_MAX;
+use crate::protocol::refusal::{Code, Refusal};
+use crate::protocol::reply;
+use crate::service::files::OpenFile;
+use crate::sys::beneath::metadata;
+use crate::transfer::outqueue::OutQueue;
+
+/// A download in progress.
+#[derive(Debug)]
+pub(crate) struct Download {
+    file: OwnedFd,
+    next: u64,
+    end: u64,
+    refusal: Option<Refusal>,
+}
+
+impl Download {
+    /// Begins one: queues its head, and plain all of it.
+    pub(crate) fn begin(open: OpenFile, is_framed: bool, output: &mut OutQueue) -> Self {
+        let OpenFile { file, size, mtime_s, name, offset } = open;
+        let mut download = Self { file, next: offset, end: size, refusal: None };
+        if is_framed {
+            let name = String::from_utf8_lossy(&name);
+            let (size, mtime) = (size.to_string(), mtime_s.to_string());
+            let keys = [("size", size.as_str()), ("mtime", &mtime), ("name", &name)];
+            output.push(reply::header("file", 0, &keys));
+        } else {
+            output.push_file(offset, size - offset);
+            download.next = size;
+        }
+        download
+    }
+
+    pub(crate) fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Queues the next chunk once the one before is sent.
+    pub(crate) fn refill(&mut self, output: &mut OutQueue) {
+        if self.next >= self.end || output.has_source() {
+            return;
+        }
+        let there = metadata(self.file.as_fd()).map_or(0, |metadata| metadata.bytes);
+        let bytes = CHUNK_BYTES_MAX.min(self.end - self.next).min(there.saturating_sub(self.next));
+        if bytes == 0 {
+            return self.stop(truncated());
+        }
+        output.push(reply::header("data", bytes, &[]));
+        output.push_file(self.next, bytes);
+        self.next += bytes;
+    }
+
+    /// Sends no more than what was promised already.
+    pub(crate) fn stop(&mut self, refusal: Refusal) {
+        self.next = self.end;
+        self.refusal.get_or_insert(refusal);
+    }
+
+    /// The file ended `missing` bytes before a frame of it did.
+    pub(crate) fn make_up(&mut self, missing: u64, output: &mut OutQueue) {
+        let zeros = usize::try_from(missing.min(CHUNK_BYTES_MAX)).expect("a chunk fits in memory");
+        output.push_front(vec![0; zeros]);
+        self.stop(truncated());
+    }
+
+    /// How it came out, once nothing of it is left to be sent.
+    pub(crate) fn outcome(&mut self, output: &OutQueue) -> Option<Outcome> {
+        if self.next < self.end || output.has_source() {
+            return None;
+        }
+        Some(self.refusal.take().map_or(Outcome::Sent, Outcome::Refused))
+    }
+}
+
+fn truncated() -> Refusal {
+    Refusal::new(Code::Truncated, "the file became shorter while it was sent")
+}

@@ -1,0 +1,247 @@
+//! Doing what the session asks, and telling it what came of it.
+//!
+//! What it does not do: close a peer (it sets its fate), or wait.
+
+use std::io::IoSlice;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use super::command::Command;
+use super::connection::{Connection, Fate, Task};
+use super::desk::Desk;
+use super::download::Download;
+use super::log::{Field, Level};
+use crate::protocol::effect::{Answer, Call, Effect, Ending, Outcome};
+use crate::protocol::refusal::{Code, Refusal};
+use crate::protocol::speech::Service;
+use crate::protocol::text::quote;
+use crate::service::files::Found;
+use crate::service::run::{Order, Slot, Started};
+use crate::sys::copy::Copied;
+use crate::sys::socket::Peer;
+use crate::transfer::segment::Shared;
+use crate::transfer::sink::{Sink, SocketSink};
+
+/// How long a peer whose connection the server ends may take to take the last words, and how long its
+/// input is read and dropped once the sending side is shut, in milliseconds.
+pub(crate) const LINGER_MS: u64 = 2_000;
+
+impl Connection {
+    /// Does what the session asks.
+    pub(crate) fn act(&mut self, desk: &mut Desk, effect: Effect<'_>) {
+        match effect {
+            Effect::Nothing => {}
+            Effect::Echo(bytes) => self.send_now(desk, bytes),
+            Effect::Reply(bytes) => self.output.push(bytes),
+            Effect::End(bytes) => {
+                self.output.push(bytes);
+                self.fate = Some(Fate::Finish("done"));
+            }
+            Effect::Cancel => self.cancel(desk),
+            Effect::Count => {
+                let text = desk.metrics();
+                self.on_outcome(desk, Outcome::Text(text));
+            }
+            Effect::Files(request) => match desk.look(self.id, &request) {
+                Some(found) => self.on_found(desk, found),
+                None => self.task = Some(Task::Awaited { is_cancelled: false }),
+            },
+            Effect::Run(command) => self.run(desk, command),
+            Effect::Room(call) => self.call(desk, call),
+        }
+    }
+
+    /// Sends bytes without a copy where nothing is queued before them.
+    pub(crate) fn send_now(&mut self, desk: &Desk, bytes: &[u8]) {
+        if bytes.is_empty() || self.fate.is_some() {
+            return;
+        }
+        let mut sent = 0;
+        if self.output.is_empty() && !self.flags.is_sink_full {
+            let mut sink = SocketSink::new(self.socket.as_fd(), None, None, None);
+            match sink.write_vectored(&[IoSlice::new(bytes)], false) {
+                Ok(Copied::Moved(count)) => sent = count,
+                Ok(_) => self.flags.is_sink_full = true,
+                Err(_) => {
+                    self.fate = Some(Fate::Gone("reset"));
+                    return;
+                }
+            }
+            self.count_sent(desk, sent as u64);
+        }
+        self.output.push_copy(&bytes[sent..]);
+    }
+
+    pub(crate) fn count_sent(&mut self, desk: &Desk, bytes: u64) {
+        self.bytes_out += bytes;
+        desk.stats().bytes_out.add(bytes);
+    }
+
+    /// What the session awaited is there.
+    pub(crate) fn on_outcome(&mut self, desk: &mut Desk, outcome: Outcome) {
+        self.task = None;
+        let (settings, stamp) = (Arc::clone(&desk.settings), desk.stamp());
+        let reply = self.session.on_outcome(outcome, &desk.terms(&settings), &stamp);
+        self.output.push(reply.bytes);
+        for message in self.held.take().map(|held| *held).into_iter().flatten() {
+            self.output.push_shared(message);
+        }
+        self.active_ms = desk.now_ms;
+        if reply.is_end {
+            self.fate = Some(Fate::Finish("done"));
+        } else if self.flags.is_last_reply {
+            self.dismiss(desk, &stopping());
+        }
+    }
+
+    /// A look at the shelf came to this.
+    pub(crate) fn on_found(&mut self, desk: &mut Desk, found: Result<Found, Refusal>) {
+        if self.is_cancelled() {
+            return self.on_outcome(desk, Outcome::Refused(cancelled()));
+        }
+        match found {
+            Ok(Found::File(file)) => {
+                desk.stats().downloads.add(1);
+                let is_framed = self.session.is_framed();
+                self.task =
+                    Some(Task::Download(Download::begin(file, is_framed, &mut self.output)));
+            }
+            Ok(Found::Text(text)) => self.on_outcome(desk, Outcome::Text(text)),
+            Err(refusal) => self.on_outcome(desk, Outcome::Refused(refusal)),
+        }
+    }
+
+    /// A command was started, or was not.
+    pub(crate) fn on_started(&mut self, desk: &mut Desk, started: Result<Started, Refusal>) {
+        match started {
+            Ok(Started::Running(job)) if self.is_cancelled() => {
+                desk.condemned.extend(job.condemn(desk.now_ms));
+                self.on_outcome(desk, Outcome::Refused(cancelled()));
+            }
+            Ok(Started::Running(job)) => {
+                desk.stats().runs.add(1);
+                let timeout_ms = desk.settings.limits.run_timeout_ms;
+                let until_ms = desk.now_ms.saturating_add(timeout_ms);
+                let command = Command::begin(job, &self.session, until_ms, &mut self.output);
+                self.task = Some(Task::Command(Box::new(command)));
+            }
+            Ok(Started::NotRun(status)) => {
+                let outcome = Command::never_ran(&self.session, &Ending::Status(status));
+                self.on_outcome(desk, outcome);
+            }
+            Err(refusal) => self.on_outcome(desk, Outcome::Refused(refusal)),
+        }
+    }
+
+    /// The room answered.
+    pub(crate) fn on_answer(&mut self, desk: &mut Desk, answer: Answer) {
+        if matches!(answer, Answer::Joined(_)) && self.is_cancelled() {
+            // The name is taken all the same: taking it back would be a second change.
+            self.task = None;
+        }
+        self.on_outcome(desk, Outcome::Room(answer));
+    }
+
+    /// A message, or a batch of them, for this peer.
+    pub(crate) fn deliver(&mut self, desk: &mut Desk, messages: Shared) {
+        if self.fate.is_some() {
+            return;
+        }
+        desk.stats().deliveries.add(1);
+        let backlog_bytes = self.backlog_bytes() + messages.len();
+        if self.session.is_busy() && !self.session.is_framed() {
+            self.held.get_or_insert_default().push_back(messages);
+        } else {
+            self.output.push_shared(messages);
+        }
+        let backlog_bytes_max = desk.settings.limits.backlog_bytes_max;
+        if backlog_bytes > backlog_bytes_max {
+            desk.stats().slow.add(1);
+            let text = format!("more than {backlog_bytes_max} bytes of messages were left unread");
+            self.dismiss(desk, &Refusal::new(Code::Slow, text));
+        }
+    }
+
+    /// The server ends this connection by itself, and says so where the socket still takes it.
+    pub(crate) fn dismiss(&mut self, desk: &mut Desk, refusal: &Refusal) {
+        let why = refusal.code.as_str();
+        self.abandon(desk);
+        self.held = None;
+        self.output.cut_pipes();
+        if self.flags.is_sink_full || self.output.has_source() {
+            self.fate = Some(Fate::Gone(why));
+            return;
+        }
+        let farewell = self.session.farewell(refusal);
+        self.output.push(farewell);
+        self.fate = Some(Fate::Dismiss(why, desk.now_ms + LINGER_MS));
+    }
+
+    /// Gives up what is under way: a command is ended with all of its group.
+    pub(crate) fn abandon(&mut self, desk: &mut Desk) {
+        if let Some(Task::Command(command)) = self.task.take() {
+            let job = command.into_job();
+            desk.condemned.extend(job.and_then(|job| job.condemn(desk.now_ms)));
+        }
+    }
+
+    /// The address by which the connections of one host are counted.
+    pub(crate) fn host(&self) -> Option<IpAddr> {
+        match self.peer {
+            Peer::Inet(address) => Some(address.ip()),
+            Peer::Unix => None,
+        }
+    }
+
+    fn cancel(&mut self, desk: &mut Desk) {
+        match &mut self.task {
+            Some(Task::Awaited { is_cancelled }) => *is_cancelled = true,
+            Some(Task::Download(download)) => download.stop(cancelled()),
+            Some(Task::Command(command)) => command.stop(desk, cancelled()),
+            None => {}
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        matches!(self.task, Some(Task::Awaited { is_cancelled: true }))
+    }
+
+    fn call(&mut self, desk: &mut Desk, call: Call<'_>) {
+        self.flags.is_known_to_room |= matches!(call, Call::Join { .. });
+        match desk.call(self.id, call) {
+            Some(answer) => self.on_outcome(desk, Outcome::Room(answer)),
+            None => self.task = Some(Task::Awaited { is_cancelled: false }),
+        }
+    }
+
+    fn run(&mut self, desk: &mut Desk, command: &[u8]) {
+        let fields: [Field<'_>; 2] = [("peer", &self.peer), ("command", &quote(command))];
+        desk.common.log.say(Level::Info, "run", &fields);
+        match self.order(desk, command).and_then(|order| desk.start(self.id, order)) {
+            Ok(()) => self.task = Some(Task::Awaited { is_cancelled: false }),
+            Err(refusal) => self.on_outcome(desk, Outcome::Refused(refusal)),
+        }
+    }
+
+    fn order(&self, desk: &Desk, command: &[u8]) -> Result<Order, Refusal> {
+        let argv = desk.settings.commands.argv(command)?;
+        let slot = Slot::take(&desk.common.running, desk.settings.limits.runs_max)?;
+        let (remote_address, remote_port) = match self.peer {
+            Peer::Inet(address) => (address.ip().to_string(), Some(address.port())),
+            Peer::Unix => ("unix".to_owned(), None),
+        };
+        let is_exec = self.session.speech().service == Service::Exec;
+        let has_own_err = is_exec || self.session.is_framed();
+        Ok(Order { slot, argv, remote_address, remote_port, has_own_err })
+    }
+}
+
+fn cancelled() -> Refusal {
+    Refusal::new(Code::Cancelled, "the request was cancelled")
+}
+
+/// What those connected are told when the server stops.
+pub(crate) fn stopping() -> Refusal {
+    Refusal::new(Code::Stopping, "the server is stopping")
+}

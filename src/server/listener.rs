@@ -1,0 +1,200 @@
+//! Opening what was asked for with `--listen`, and taking it away again.
+//!
+//! What it does not do: accept (`accept`).
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use super::config::{Listen, ListenAddress};
+use super::supervisor::StartError;
+use crate::protocol::speech::Speech;
+use crate::sys::socket::Local;
+use crate::sys::{inherit, socket};
+
+/// How often a free port is asked for until both families have it.
+const PORT_TRIES: usize = 16;
+/// Keep-alive: seconds until the first probe, between probes, and probes without an answer after
+/// which a peer is gone. A peer that vanished is found within about a minute.
+const KEEP_ALIVE: (u32, u32, u32) = (15, 15, 3);
+
+/// A socket that listens.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) socket: OwnedFd,
+    pub(crate) speech: Speech,
+    pub(crate) local: Local,
+}
+
+/// The path of a Unix socket made here; removed when dropped, if it is still that socket.
+#[derive(Debug)]
+pub(crate) struct UnixPath {
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Drop for UnixPath {
+    fn drop(&mut self) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|there| there.ino() == self.inode) {
+            // Somebody may have been faster; it is gone either way.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Sockets that listen, and what is to be removed once they do not.
+#[derive(Debug, Default)]
+pub(crate) struct Opened {
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) paths: Vec<UnixPath>,
+    /// What the log is to say about them.
+    pub(crate) remarks: Vec<String>,
+}
+
+impl Opened {
+    /// Opens all that one `--listen` stands for.
+    pub(crate) fn add(
+        &mut self,
+        listen: &Listen,
+        inherited: &[(i32, String)],
+    ) -> Result<(), StartError> {
+        match &listen.address {
+            ListenAddress::Host { host, port } => self.add_host(listen.speech, host, *port),
+            ListenAddress::All { port } => {
+                let (v6, v4) = (Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into());
+                self.add_pair(listen.speech, v6, v4, *port)
+            }
+            ListenAddress::Loopback { port } => {
+                let (v6, v4) = (Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into());
+                self.add_pair(listen.speech, v6, v4, *port)
+            }
+            ListenAddress::Unix(path) => self.add_unix(listen.speech, path),
+            ListenAddress::Fd(number) => self.add_inherited(listen.speech, *number),
+            ListenAddress::FdName(name) => {
+                let numbers: Vec<i32> = inherited
+                    .iter()
+                    .filter(|(_, known)| known == name)
+                    .map(|(fd, _)| *fd)
+                    .collect();
+                if numbers.is_empty() {
+                    return Err(StartError::config(format!(
+                        "--listen fd:{name}: the service manager passed no socket of this name"
+                    )));
+                }
+                numbers.into_iter().try_for_each(|fd| self.add_inherited(listen.speech, fd))
+            }
+        }
+    }
+
+    fn add_host(&mut self, speech: Speech, host: &str, port: u16) -> Result<(), StartError> {
+        let addresses: Vec<SocketAddr> = (host, port)
+            .to_socket_addrs()
+            .map_err(|error| StartError::system(format!("--listen {host}:{port}: {error}")))?
+            .collect();
+        let mut bound = port;
+        let mut seen: Vec<SocketAddr> = Vec::new();
+        for mut address in addresses {
+            if seen.contains(&address) {
+                continue;
+            }
+            seen.push(address);
+            address.set_port(bound);
+            bound = self.add_inet(speech, address).map_err(|error| refused(address, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Both families on one port; IPv4 alone where the kernel has no IPv6.
+    fn add_pair(
+        &mut self,
+        speech: Speech,
+        v6: IpAddr,
+        v4: IpAddr,
+        port: u16,
+    ) -> Result<(), StartError> {
+        for _ in 0..PORT_TRIES {
+            let before = self.listeners.len();
+            let first = SocketAddr::new(v6, port);
+            let shared = match self.add_inet(speech, first) {
+                Ok(bound) => bound,
+                Err(error) if is_without_v6(&error) => {
+                    self.remarks.push(format!("no IPv6 here ({error}): listening on IPv4 alone"));
+                    port
+                }
+                Err(error) => return Err(refused(first, &error)),
+            };
+            let second = SocketAddr::new(v4, shared);
+            match self.add_inet(speech, second) {
+                Ok(_) => return Ok(()),
+                // The free port of one family may be taken in the other: ask for another one.
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && port == 0 => {
+                    self.listeners.truncate(before);
+                }
+                Err(error) => return Err(refused(second, &error)),
+            }
+        }
+        Err(StartError::system("no port is free in both families".to_owned()))
+    }
+
+    fn add_inet(&mut self, speech: Speech, address: SocketAddr) -> io::Result<u16> {
+        let socket = socket::listen_tcp(address)?;
+        // Accepted sockets inherit these (tcp(7)): no calls for each connection.
+        let (idle_s, interval_s, probes) = KEEP_ALIVE;
+        socket::set_keep_alive(socket.as_fd(), idle_s, interval_s, probes)?;
+        socket::set_no_delay(socket.as_fd())?;
+        let local = socket::local(socket.as_fd())?;
+        let port = if let Local::Inet(bound) = &local { bound.port() } else { address.port() };
+        self.listeners.push(Listener { socket, speech, local });
+        Ok(port)
+    }
+
+    fn add_unix(&mut self, speech: Speech, path: &Path) -> Result<(), StartError> {
+        let refuse = |error: io::Error| {
+            StartError::system(format!("--listen unix:{}: {error}", path.display()))
+        };
+        let socket = match socket::listen_unix(path) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_dead(path) => {
+                fs::remove_file(path).map_err(refuse)?;
+                socket::listen_unix(path)
+            }
+            other => other,
+        }
+        .map_err(refuse)?;
+        let inode = fs::symlink_metadata(path).map_err(refuse)?.ino();
+        self.paths.push(UnixPath { path: path.to_owned(), inode });
+        self.listeners.push(Listener { socket, speech, local: Local::Unix(path.to_owned()) });
+        Ok(())
+    }
+
+    fn add_inherited(&mut self, speech: Speech, number: i32) -> Result<(), StartError> {
+        let refuse = |why: String| StartError::config(format!("--listen fd:{number}: {why}"));
+        let socket = inherit::take(number).map_err(|error| refuse(error.to_string()))?;
+        if !socket::is_listening(socket.as_fd()).unwrap_or(false) {
+            return Err(refuse("this descriptor is no listening socket".to_owned()));
+        }
+        socket::set_nonblocking(socket.as_fd()).map_err(|error| refuse(error.to_string()))?;
+        let local = socket::local(socket.as_fd()).map_err(|error| refuse(error.to_string()))?;
+        self.listeners.push(Listener { socket, speech, local });
+        Ok(())
+    }
+}
+
+/// Whether a path is a socket that nobody listens on any more.
+fn is_dead(path: &Path) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|there| there.file_type().is_socket());
+    is_socket
+        && socket::connect_unix(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+/// Whether an error of the first, IPv6 listener means that there is no IPv6.
+fn is_without_v6(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
+}
+
+fn refused(address: SocketAddr, error: &io::Error) -> StartError {
+    StartError::system(format!("--listen {address}: {error}"))
+}

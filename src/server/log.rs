@@ -1,0 +1,214 @@
+//! The log: lines on standard error, written by a thread of its own so that no worker waits for a
+//! terminal or a pipe.
+//!
+//! What it does not do: keep lines nobody takes. When the writer falls behind by `LINES_MAX`, lines
+//! are dropped, and how many is said once it catches up.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+
+use super::config::{LogFormat, Verbosity};
+use crate::protocol::text::{Civil, clean};
+use crate::reactor::mailbox::Mailbox;
+use crate::sys::clock;
+use crate::sys::poll::wait_readable;
+
+/// Lines that may wait to be written.
+const LINES_MAX: usize = 8192;
+
+/// How much a line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// Something failed that somebody should look at.
+    Error,
+    /// Something an operator wants to know.
+    Info,
+    /// All else.
+    Debug,
+}
+
+impl Level {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+/// One `key=value` of a line.
+pub(crate) type Field<'a> = (&'a str, &'a dyn fmt::Display);
+
+/// Where any thread puts its lines.
+#[derive(Debug)]
+pub(crate) struct Log {
+    lines: Mailbox<Line>,
+    dropped: AtomicU64,
+    format: LogFormat,
+    verbosity: Verbosity,
+}
+
+#[derive(Debug)]
+enum Line {
+    Text(String),
+    End,
+}
+
+impl Log {
+    /// A log, and the thread that writes it until `end`.
+    pub(crate) fn start(
+        format: LogFormat,
+        verbosity: Verbosity,
+    ) -> io::Result<(Arc<Self>, JoinHandle<()>)> {
+        let lines = Mailbox::new(LINES_MAX)?;
+        let log = Arc::new(Self { lines, dropped: AtomicU64::new(0), format, verbosity });
+        let writer = Arc::clone(&log);
+        let thread =
+            thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_all())?;
+        Ok((log, thread))
+    }
+
+    /// Has the writer end once all lines so far are written.
+    pub(crate) fn end(&self) {
+        self.lines.post_bounded(Line::End);
+    }
+
+    /// Whether lines of this level are written, so that making one can be saved.
+    pub(crate) fn wants(&self, level: Level) -> bool {
+        match level {
+            Level::Error => true,
+            Level::Info => self.verbosity >= Verbosity::Normal,
+            Level::Debug => self.verbosity >= Verbosity::Verbose,
+        }
+    }
+
+    /// Writes a line: what happened, and with whom and what.
+    pub(crate) fn say(&self, level: Level, event: &str, fields: &[Field<'_>]) {
+        if self.wants(level) {
+            let line = self.line(clock::unix_ms(), level, event, fields);
+            if self.lines.post(Line::Text(line)).is_err() {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn line(&self, unix_ms: i64, level: Level, event: &str, fields: &[Field<'_>]) -> String {
+        let mut line = String::with_capacity(128);
+        let level = level.as_str();
+        let mut time = String::new();
+        Civil::from_unix(unix_ms.div_euclid(1000)).write_utc(&mut time);
+        let written = match self.format {
+            LogFormat::Text => write_text(&mut line, &time, level, event, fields),
+            LogFormat::Json => write_json(&mut line, &time, level, event, fields),
+        };
+        written.expect("a String takes all that is written");
+        line.push('\n');
+        line
+    }
+
+    fn write_all(&self) {
+        while wait_readable(&[self.lines.as_fd()], None).is_ok() {
+            let mut batch = String::new();
+            let mut is_over = false;
+            while let Some(line) = self.lines.take_one() {
+                match line {
+                    Line::Text(text) => batch.push_str(&text),
+                    Line::End => is_over = true,
+                }
+            }
+            let dropped = self.dropped.swap(0, Ordering::Relaxed);
+            if dropped > 0 {
+                let fields: [Field<'_>; 1] = [("lines", &dropped)];
+                batch += &self.line(clock::unix_ms(), Level::Error, "log lines dropped", &fields);
+            }
+            // Nobody is left to be told that standard error takes nothing.
+            let _ = io::stderr().write_all(batch.as_bytes());
+            if is_over {
+                return;
+            }
+        }
+    }
+}
+
+fn write_text(
+    line: &mut String,
+    time: &str,
+    level: &str,
+    event: &str,
+    fields: &[Field<'_>],
+) -> fmt::Result {
+    write!(line, "{time} {level} {event}")?;
+    for (key, value) in fields {
+        let value = clean(value.to_string().as_bytes());
+        let is_word = !value.is_empty() && !value.contains([' ', '\t', '"', '=']);
+        if is_word {
+            write!(line, " {key}={value}")?;
+        } else {
+            write!(line, " {key}=")?;
+            write_quoted(line, &value)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_json(
+    line: &mut String,
+    time: &str,
+    level: &str,
+    event: &str,
+    fields: &[Field<'_>],
+) -> fmt::Result {
+    write!(line, "{{\"time\":\"{time}\",\"level\":\"{level}\",\"event\":")?;
+    write_quoted(line, event)?;
+    for (key, value) in fields {
+        write!(line, ",\"{key}\":")?;
+        write_quoted(line, &clean(value.to_string().as_bytes()))?;
+    }
+    line.push('}');
+    Ok(())
+}
+
+/// A JSON string (RFC 8259, section 7). `clean` has left no control character but the tab.
+fn write_quoted(line: &mut String, value: &str) -> fmt::Result {
+    line.write_char('"')?;
+    for character in value.chars() {
+        match character {
+            '"' => line.write_str("\\\"")?,
+            '\\' => line.write_str("\\\\")?,
+            '\t' => line.write_str("\\t")?,
+            other => line.write_char(other)?,
+        }
+    }
+    line.write_char('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(format: LogFormat) -> String {
+        let (verbosity, dropped) = (Verbosity::Normal, AtomicU64::new(0));
+        let lines = Mailbox::new(9).expect("an eventfd");
+        let log = Log { lines, dropped, format, verbosity };
+        let fields: [Field<'_>; 2] = [("peer", &"[::1]:5"), ("command", &"say \"hi\"\x1b\n")];
+        log.line(1_608_235_613_000, Level::Info, "run", &fields)
+    }
+
+    #[test]
+    fn lines_hold_no_control_character_and_quote_what_has_blanks() {
+        assert_eq!(
+            line(LogFormat::Text),
+            "2020-12-17T20:06:53Z info run peer=[::1]:5 command=\"say \\\"hi\\\"\u{fffd}\u{fffd}\"\n"
+        );
+        assert_eq!(
+            line(LogFormat::Json),
+            "{\"time\":\"2020-12-17T20:06:53Z\",\"level\":\"info\",\"event\":\"run\",\
+             \"peer\":\"[::1]:5\",\"command\":\"say \\\"hi\\\"\u{fffd}\u{fffd}\"}\n"
+        );
+    }
+}

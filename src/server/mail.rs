@@ -1,0 +1,98 @@
+//! `Mail`: what workers and the supervisor tell each other, and `Crew`, how they are reached.
+//!
+//! What it does not do: carry it (`reactor::mailbox`).
+
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::config::Settings;
+use super::stats::Stats;
+use crate::protocol::effect::{Answer, Call};
+use crate::protocol::refusal::Refusal;
+use crate::protocol::speech::Speech;
+use crate::reactor::mailbox::Mailbox;
+use crate::reactor::token::PeerId;
+use crate::service::files::Found;
+use crate::service::run::Started;
+use crate::sys::socket::Peer;
+use crate::transfer::segment::Shared;
+
+/// The worker that accepts connections and is the room's home.
+pub(crate) const HOME: usize = 0;
+
+/// A peer, wherever its worker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Address {
+    /// The worker's number.
+    pub(crate) worker: usize,
+    /// The peer there.
+    pub(crate) peer: PeerId,
+}
+
+/// A connection that was accepted.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) socket: OwnedFd,
+    pub(crate) peer: Peer,
+    pub(crate) uid: Option<u32>,
+    pub(crate) speech: Speech,
+    /// Why it is to be told that it cannot stay.
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) seat: Seat,
+}
+
+/// A place among the connections there may be; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Seat(Arc<AtomicUsize>);
+
+impl Seat {
+    pub(crate) fn take(taken: &Arc<AtomicUsize>) -> Self {
+        taken.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(taken))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Word to a worker.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    /// Serve this peer.
+    Arrived(Arrival),
+    /// A look at the shelf came to this.
+    Found(PeerId, Result<Found, Refusal>),
+    /// A command was started, or was not.
+    Started(PeerId, Result<Started, Refusal>),
+    /// To the home: a peer asks the room.
+    Call(Address, Call<'static>),
+    /// The room's answer.
+    Answer(PeerId, Answer),
+    /// Messages for peers of this worker.
+    Deliver(Vec<(PeerId, Shared)>),
+    /// To the acceptor: a peer from this address is gone.
+    Left(IpAddr),
+    /// The configuration was read again.
+    Settings(Arc<Settings>),
+    /// Finish what is in progress for at most so many milliseconds, then stop.
+    Drain(u64),
+    /// Stop now.
+    Stop,
+}
+
+/// How a worker is reached.
+#[derive(Debug)]
+pub(crate) struct Post {
+    pub(crate) mailbox: Mailbox<Mail>,
+    /// Connections the worker has.
+    pub(crate) peers: AtomicUsize,
+    pub(crate) stats: Stats,
+}
+
+/// All workers.
+pub(crate) type Crew = Arc<[Post]>;

@@ -1,0 +1,23 @@
+//! The server, put together: listeners, workers, peers, and what watches over them.
+//!
+//! What it does not do: parse a command line (`cli`), or know how a request is spelt (`protocol`).
+
+mod accept;
+mod command;
+pub mod config;
+pub mod config_file;
+mod connection;
+mod desk;
+mod download;
+mod drive;
+mod listener;
+mod log;
+mod mail;
+mod notify;
+mod pump;
+mod settle;
+mod stats;
+mod supervisor;
+mod worker;
+
+pub use supervisor::{StartError, serve};

@@ -1,0 +1,154 @@
+//! Reading: from the socket into the worker's scratch buffer, and from there, message by message,
+//! to the session.
+//!
+//! What it does not do: keep what was taken. Whole messages are slices of the scratch buffer; only
+//! an unfinished tail, or messages that must wait, are copied and kept.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use super::connection::{Connection, Fate};
+use super::desk::Desk;
+use crate::protocol::effect::Effect;
+use crate::protocol::line::{Cut, Frame, Framing};
+use crate::protocol::session::Terms;
+use crate::sys::socket;
+
+/// Messages one peer may have taken in one turn.
+const FRAMES_PER_TURN: usize = 512;
+
+impl Connection {
+    /// The socket has something to read.
+    pub(crate) fn on_readable(&mut self, desk: &mut Desk, scratch: &mut [u8]) {
+        match socket::receive(self.socket.as_fd(), scratch) {
+            Ok(0) => {
+                self.flags.is_at_end = true;
+                self.take_in(desk, &[]);
+            }
+            Ok(count) => {
+                self.bytes_in += count as u64;
+                desk.stats().bytes_in.add(count as u64);
+                self.take_in(desk, &scratch[..count]);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => self.fate = Some(Fate::Gone("reset")),
+        }
+    }
+
+    /// What was kept can go on: a reply ended, or there is room for output again.
+    pub(crate) fn take_up(&mut self, desk: &mut Desk) {
+        self.take_in(desk, &[]);
+    }
+
+    fn take_in(&mut self, desk: &mut Desk, fresh: &[u8]) {
+        if self.fate.is_some() {
+            return;
+        }
+        if self.inbox.is_empty() {
+            if self.framer.framing() == Framing::Undecided {
+                self.active_ms = desk.now_ms;
+            }
+            let used = self.pump(desk, fresh);
+            self.inbox = fresh[used..].to_vec();
+            return;
+        }
+        let mut inbox = std::mem::take(&mut self.inbox);
+        inbox.extend_from_slice(fresh);
+        let used = self.pump(desk, &inbox);
+        if used < inbox.len() {
+            inbox.drain(..used);
+            self.inbox = inbox;
+        }
+    }
+
+    /// Takes messages out of `shown` for as long as the session takes them; says how far it came.
+    fn pump(&mut self, desk: &mut Desk, shown: &[u8]) -> usize {
+        let settings = Arc::clone(&desk.settings);
+        let terms = desk.terms(&settings);
+        let mut echo = Echo::default();
+        let (mut used, mut frames) = (0, 0);
+        self.flags.is_stalled = true;
+        self.pump_kept(desk, &terms);
+        while self.takes_frames() && frames < FRAMES_PER_TURN {
+            let (cut_used, effect) =
+                match self.framer.cut(&shown[used..], self.flags.is_at_end, terms.line_bytes_max) {
+                    Cut::Frame { frame, used } => (used, self.on_frame(&frame, &terms)),
+                    Cut::TooLong { used } => (used, self.session.on_too_long(&terms)),
+                    Cut::Dropped { used } => (used, Effect::Nothing),
+                    Cut::Unfinished => {
+                        self.flags.is_stalled = false;
+                        break;
+                    }
+                };
+            used += cut_used;
+            frames += 1;
+            match effect {
+                Effect::Echo(_) => echo.extend(used - cut_used, used),
+                Effect::Nothing => {}
+                other => {
+                    self.send_now(desk, echo.take(shown));
+                    self.act(desk, other);
+                }
+            }
+            self.note_output();
+        }
+        self.send_now(desk, echo.take(shown));
+        self.on_taken(desk, frames);
+        used
+    }
+
+    fn on_frame<'a>(&mut self, frame: &Frame<'a>, terms: &Terms<'_>) -> Effect<'a> {
+        let payload_bytes = self.session.payload_bytes(frame);
+        self.requests = self.requests.saturating_add(1);
+        let effect = self.session.on_frame(frame, terms);
+        self.framer.skip(payload_bytes);
+        effect
+    }
+
+    /// Requests a framed peer sent while another was in progress have their turn.
+    fn pump_kept(&mut self, desk: &mut Desk, terms: &Terms<'_>) {
+        while self.fate.is_none()
+            && !self.flags.is_choked
+            && let Some(kept) = self.session.next_kept()
+        {
+            let effect = self.session.on_kept(&kept, terms);
+            self.act(desk, effect);
+            self.note_output();
+        }
+    }
+
+    fn on_taken(&mut self, desk: &Desk, frames: usize) {
+        if frames > 0 {
+            self.active_ms = desk.now_ms;
+            desk.stats().requests.add(frames as u64);
+        }
+        let is_all_said = !self.flags.is_stalled && !self.session.is_busy();
+        if self.flags.is_at_end && is_all_said && !self.session.has_waiting() {
+            self.session.on_end();
+            self.fate = self.fate.or(Some(Fate::Finish("end of input")));
+        }
+    }
+}
+
+/// A run of lines that are sent back as they are: one piece, however many lines.
+#[derive(Default)]
+struct Echo {
+    start: usize,
+    end: usize,
+}
+
+impl Echo {
+    fn extend(&mut self, start: usize, end: usize) {
+        if self.end != start || self.start == self.end {
+            self.start = start;
+        }
+        self.end = end;
+    }
+
+    fn take<'a>(&mut self, shown: &'a [u8]) -> &'a [u8] {
+        let run = &shown[self.start..self.end];
+        self.start = self.end;
+        run
+    }
+}

@@ -1,0 +1,172 @@
+//! The end of a peer's turn: what is queued is sent, and then, and only then, it is decided what to
+//! wait for, and whether the connection ends.
+//!
+//! What it does not do: read, or free the peer; the worker does that with what is told here.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use super::connection::{Connection, Fate, Task};
+use super::desk::Desk;
+use super::drive::LINGER_MS;
+use crate::protocol::refusal::{Code, Refusal};
+use crate::reactor::token::{Facet, Token};
+use crate::sys::socket;
+use crate::transfer::outqueue::Flush;
+use crate::transfer::sink::SocketSink;
+
+/// Bytes one peer may be sent in one turn.
+const FLUSH_BYTES: u64 = 1024 * 1024;
+
+impl Connection {
+    /// Sends what can be sent now.
+    pub(crate) fn flush(&mut self, desk: &mut Desk, scratch: &mut [u8]) {
+        self.flags.is_cut_short = false;
+        let end = self.bytes_out + FLUSH_BYTES;
+        while !self.flags.is_sink_full && self.wants_flush() {
+            if self.advance_task(desk, scratch).is_err() {
+                self.fate = Some(Fate::Gone("lost the command"));
+                return;
+            }
+            if self.output.is_empty() {
+                return;
+            }
+            match self.flush_once(desk, end.saturating_sub(self.bytes_out)) {
+                Ok(Flush::Drained) => {}
+                Ok(Flush::SinkFull) => self.flags.is_sink_full = true,
+                Ok(Flush::SourceEmpty) => {
+                    self.flags.is_source_empty = true;
+                    return;
+                }
+                Ok(Flush::Budget) => {
+                    self.flags.is_cut_short = true;
+                    return;
+                }
+                Ok(Flush::SourceEnded { missing }) => self.on_source_ended(missing),
+                Err(_) => self.fate = Some(Fate::Gone("reset")),
+            }
+        }
+    }
+
+    /// Looks at what is due, though nothing happened.
+    pub(crate) fn on_deadline(&mut self, desk: &mut Desk) {
+        if self.is_undecided() {
+            self.framer.decide_bare();
+            return self.take_up(desk);
+        }
+        if let Some(Task::Command(command)) = &mut self.task {
+            command.on_deadline(desk);
+        } else if self.fate.is_none() && self.is_idle() {
+            let text = "no request came for too long";
+            self.dismiss(desk, &Refusal::new(Code::Timeout, text));
+        }
+    }
+
+    /// Acts on the fate, and waits for what is next. Why the connection is to be closed now, if it is.
+    pub(crate) fn settle(&mut self, desk: &mut Desk) -> Option<&'static str> {
+        self.note_output();
+        self.check();
+        if let Some(why) = self.settle_fate(desk) {
+            return Some(why);
+        }
+        if self.watch(desk).is_err() {
+            return Some("the system refused to watch it");
+        }
+        self.arm(desk);
+        self.output.release();
+        if self.flags.is_cut_short || self.can_pump() {
+            desk.again.push(self.id);
+        }
+        None
+    }
+
+    fn wants_flush(&self) -> bool {
+        let is_over = matches!(self.fate, Some(Fate::Gone(_) | Fate::Reset(_)));
+        !is_over && self.linger_until_ms.is_none()
+    }
+
+    /// Has a task queue what comes next, or say how it came out.
+    fn advance_task(&mut self, desk: &mut Desk, scratch: &mut [u8]) -> io::Result<()> {
+        let outcome = match &mut self.task {
+            Some(Task::Download(download)) => {
+                download.refill(&mut self.output);
+                download.outcome(&self.output)
+            }
+            Some(Task::Command(command)) => command.outcome(&mut self.output, scratch)?,
+            Some(Task::Awaited { .. }) | None => None,
+        };
+        if let Some(outcome) = outcome {
+            self.on_outcome(desk, outcome);
+        }
+        Ok(())
+    }
+
+    fn flush_once(&mut self, desk: &Desk, budget: u64) -> io::Result<Flush> {
+        let (file, out, err) = match &self.task {
+            Some(Task::Download(download)) => (Some(download.file()), None, None),
+            Some(Task::Command(command)) => (None, command.out(), command.err()),
+            Some(Task::Awaited { .. }) | None => (None, None, None),
+        };
+        let mut sink = SocketSink::new(self.socket.as_fd(), file, out, err);
+        let flushed = self.output.flush(&mut sink, budget);
+        let sent = sink.sent();
+        self.count_sent(desk, sent);
+        flushed
+    }
+
+    fn on_source_ended(&mut self, missing: u64) {
+        match &mut self.task {
+            Some(Task::Download(download)) if self.session.is_framed() => {
+                download.make_up(missing, &mut self.output);
+            }
+            Some(Task::Command(command)) => command.on_source_ended(),
+            _ => self.fate = Some(Fate::Reset("truncated")),
+        }
+    }
+
+    fn settle_fate(&mut self, desk: &Desk) -> Option<&'static str> {
+        let (why, is_patient) = match self.fate? {
+            Fate::Gone(why) => return Some(why),
+            Fate::Reset(why) => {
+                // Where this fails, the peer is gone already.
+                let _ = socket::set_reset_on_close(self.socket.as_fd());
+                return Some(why);
+            }
+            Fate::Finish(why) => (why, true),
+            Fate::Dismiss(why, until_ms) => (why, desk.now_ms < until_ms),
+        };
+        if let Some(until_ms) = self.linger_until_ms {
+            let is_over = self.flags.is_at_end || desk.now_ms >= until_ms;
+            return is_over.then_some(why);
+        }
+        if !self.output.is_empty() || self.task.is_some() {
+            return (!is_patient).then_some(why);
+        }
+        if self.flags.is_at_end || socket::shutdown_write(self.socket.as_fd()).is_err() {
+            return Some(why);
+        }
+        // Closing with unread input would destroy what was sent and not yet taken.
+        self.linger_until_ms = Some(desk.now_ms + LINGER_MS);
+        self.inbox = Vec::new();
+        None
+    }
+
+    fn watch(&mut self, desk: &Desk) -> io::Result<()> {
+        let wanted = Some(self.interest());
+        desk.watch(self.id, Facet::Socket, self.socket.as_fd(), self.watched, wanted)?;
+        self.watched = wanted;
+        if let Some(Task::Command(command)) = &mut self.task {
+            let flags = &self.flags;
+            command.watch(desk, self.id, &self.output, flags.is_source_empty, flags.is_choked)?;
+        }
+        Ok(())
+    }
+
+    fn arm(&mut self, desk: &mut Desk) {
+        let deadline_ms = self.deadline_ms(&desk.settings.limits);
+        if deadline_ms < self.armed_ms {
+            desk.timers.push(deadline_ms, Token::Peer(self.id, Facet::Socket).pack());
+            self.armed_ms = deadline_ms;
+        }
+    }
+}

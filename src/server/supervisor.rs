@@ -1,0 +1,275 @@
+//! The supervisor: opens what was asked for, starts the workers, and then waits for signals.
+//!
+//! What it does not do: touch a peer. It talks to the workers by mail alone.
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use super::accept::Acceptor;
+use super::config::{Config, Listen, Settings};
+use super::desk::Common;
+use super::listener::{Listener, Opened};
+use super::log::{Field, Level, Log};
+use super::mail::{Crew, HOME, Mail, Post};
+use super::notify::notify;
+use super::stats::Stats;
+use super::worker::Worker;
+use crate::protocol::speech::{Service, Speech};
+use crate::reactor::mailbox::Mailbox;
+use crate::reactor::offload::Offload;
+use crate::service::files::Shelf;
+use crate::sys::poll::wait_readable;
+use crate::sys::signal::{Signal, Signals};
+use crate::sys::wake::Wake;
+use crate::sys::{host, inherit, process};
+
+/// Mail that may wait for one worker, but for what is bounded otherwise.
+const MAIL_MAX: usize = 64 * 1024;
+/// Threads for what may block.
+const OFFLOAD_THREADS: usize = 4;
+
+/// Exit status for a bad option or configuration (sysexits.h, `EX_CONFIG`).
+pub const STATUS_CONFIG: u8 = 78;
+/// Exit status where the system refused (`EX_OSERR`).
+pub const STATUS_SYSTEM: u8 = 71;
+/// Exit status for a failure of landline's own (`EX_SOFTWARE`).
+pub const STATUS_INTERNAL: u8 = 70;
+
+/// Why the server did not start, or did not end as it should.
+#[derive(Debug)]
+pub struct StartError {
+    /// What went wrong, and why.
+    pub text: String,
+    /// The exit status that says so.
+    pub status: u8,
+}
+
+impl StartError {
+    pub(crate) fn config(text: String) -> Self {
+        Self { text, status: STATUS_CONFIG }
+    }
+
+    pub(crate) fn system(text: String) -> Self {
+        Self { text, status: STATUS_SYSTEM }
+    }
+
+    fn internal(text: String) -> Self {
+        Self { text, status: STATUS_INTERNAL }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.text)
+    }
+}
+
+/// Serves until told to stop. `reread` gives the settings anew on SIGHUP.
+pub fn serve(
+    config: &Config,
+    reread: &dyn Fn() -> Result<Settings, String>,
+) -> Result<(), StartError> {
+    let system = |what: &str| {
+        let what = what.to_owned();
+        move |error: io::Error| StartError::system(format!("{what}: {error}"))
+    };
+    let signals = Signals::take().map_err(system("signals"))?;
+    let inherited = inherit::listen_fds();
+    let opened = open(config, &inherited)?;
+    process::seal_descriptors().map_err(system("descriptors"))?;
+    let shelf = config.root.as_deref().map(|root| {
+        Shelf::open(root)
+            .map_err(|error| StartError::config(format!("--root {}: {error}", root.display())))
+    });
+    let shelf = shelf.transpose()?;
+    let Opened { listeners, paths, remarks } = opened;
+    let lines = listening_lines(&listeners);
+    let (log, log_thread) = Log::start(config.log, config.verbosity).map_err(system("the log"))?;
+    let server =
+        Server::start(config, listeners, shelf, Arc::clone(&log)).map_err(system("workers"))?;
+    // Nobody is left to be told that standard error takes nothing.
+    let _ = io::stderr().write_all(lines.as_bytes());
+    for remark in &remarks {
+        log.say(Level::Info, "listening", &[("remark", remark)]);
+    }
+    warn_of_descriptors(config, &log);
+    notify("READY=1");
+    let ended = server.watch(&signals, config.drain_ms, reread);
+    drop(paths);
+    log.say(Level::Info, "stopped", &[]);
+    log.end();
+    let is_written = log_thread.join().is_ok();
+    ended.and(if is_written { Ok(()) } else { Err(StartError::internal("the log".to_owned())) })
+}
+
+fn open(config: &Config, inherited: &[(i32, String)]) -> Result<Opened, StartError> {
+    let mut opened = Opened::default();
+    for listen in &config.listen {
+        opened.add(listen, inherited)?;
+    }
+    if let Some(address) = &config.metrics {
+        let speech = Speech { service: Service::Metrics, bare: false };
+        opened.add(&Listen { speech, address: address.clone() }, inherited)?;
+    }
+    Ok(opened)
+}
+
+/// What is said once all is ready: one line for each listening socket.
+fn listening_lines(listeners: &[Listener]) -> String {
+    let line = |l: &Listener| format!("listening service={} address={}\n", l.speech, l.local);
+    listeners.iter().map(line).collect()
+}
+
+/// Raises the descriptor limit, and says where it will not do.
+fn warn_of_descriptors(config: &Config, log: &Log) {
+    let wanted = config.settings.limits.connections_max;
+    match host::raise_descriptor_limit() {
+        Ok(limit) if usize::try_from(limit).is_ok_and(|limit| limit < wanted) => {
+            let fields: [Field<'_>; 2] = [("descriptors", &limit), ("max_connections", &wanted)];
+            log.say(Level::Info, "fewer descriptors than connections may need", &fields);
+        }
+        Ok(_) => {}
+        Err(error) => log.say(Level::Info, "descriptor limit", &[("error", &error)]),
+    }
+}
+
+/// The threads of a server that runs.
+struct Server {
+    common: Arc<Common>,
+    workers: Vec<JoinHandle<io::Result<()>>>,
+    /// Written when a worker ends.
+    ended: Arc<Wake>,
+}
+
+impl Server {
+    fn start(
+        config: &Config,
+        listeners: Vec<Listener>,
+        shelf: Option<Shelf>,
+        log: Arc<Log>,
+    ) -> io::Result<Self> {
+        let common = Arc::new(Common {
+            crew: crew(config.workers)?,
+            offload: Offload::new(OFFLOAD_THREADS, on_offload_panic)?,
+            shelf,
+            user: host::user(),
+            log,
+            running: Arc::default(),
+            seats: Arc::default(),
+        });
+        let ended = Arc::new(Wake::new()?);
+        let settings = Arc::new(config.settings.clone());
+        let mut acceptor = Some(Acceptor::new(listeners)?);
+        let started = now();
+        let mut workers = Vec::new();
+        for number in 0..config.workers {
+            let acceptor = if number == HOME { acceptor.take() } else { None };
+            let (common, settings) = (Arc::clone(&common), Arc::clone(&settings));
+            let worker = Worker::new(number, common, settings, acceptor, started)?;
+            let on_end = OnEnd(Arc::clone(&ended));
+            let thread = thread::Builder::new().name(format!("worker-{number}"));
+            workers.push(thread.spawn(move || {
+                let _on_end = on_end;
+                worker.run()
+            })?);
+        }
+        Ok(Self { common, workers, ended })
+    }
+
+    /// Waits for signals until all workers have ended.
+    fn watch(
+        self,
+        signals: &Signals,
+        drain_ms: u64,
+        reread: &dyn Fn() -> Result<Settings, String>,
+    ) -> Result<(), StartError> {
+        let mut is_stopping = false;
+        while !self.workers.iter().all(JoinHandle::is_finished) {
+            // What fails here fails again below, where it is told.
+            let _ = wait_readable(&[signals.as_fd(), self.ended.as_fd()], None);
+            self.ended.clear();
+            while let Ok(Some(signal)) = signals.next() {
+                match signal {
+                    Signal::Hangup => self.on_hangup(reread),
+                    Signal::Terminate | Signal::Interrupt if is_stopping => {
+                        self.tell(|| Mail::Stop)
+                    }
+                    Signal::Terminate | Signal::Interrupt => {
+                        is_stopping = true;
+                        self.common.log.say(Level::Info, "stopping", &[]);
+                        notify("STOPPING=1");
+                        self.tell(|| Mail::Drain(drain_ms));
+                    }
+                }
+            }
+            if !is_stopping && self.workers.iter().any(JoinHandle::is_finished) {
+                self.tell(|| Mail::Stop);
+            }
+        }
+        let ended: Vec<_> = self.workers.into_iter().map(JoinHandle::join).collect();
+        for worker in ended {
+            match worker {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    return Err(StartError::internal(format!("a worker cannot go on: {error}")));
+                }
+                Err(_panic) => {
+                    return Err(StartError::internal("a worker failed (see above)".to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_hangup(&self, reread: &dyn Fn() -> Result<Settings, String>) {
+        match reread() {
+            Ok(settings) => {
+                let settings = Arc::new(settings);
+                self.tell(|| Mail::Settings(Arc::clone(&settings)));
+                self.common.log.say(Level::Info, "configuration read again", &[]);
+            }
+            Err(why) => {
+                let fields: [Field<'_>; 1] = [("why", &why)];
+                self.common.log.say(Level::Error, "configuration kept as it was", &fields);
+            }
+        }
+    }
+
+    fn tell(&self, mail: impl Fn() -> Mail) {
+        for post in self.common.crew.iter() {
+            // Bounded: one piece for each signal.
+            post.mailbox.post_bounded(mail());
+        }
+    }
+}
+
+/// Tells the supervisor that a worker has ended, also where it panicked.
+struct OnEnd(Arc<Wake>);
+
+impl Drop for OnEnd {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
+}
+
+fn crew(workers: usize) -> io::Result<Crew> {
+    let post = || {
+        let mailbox = Mailbox::new(MAIL_MAX)?;
+        Ok(Post { mailbox, peers: 0.into(), stats: Stats::default() })
+    };
+    (0..workers).map(|_| post()).collect::<io::Result<Vec<Post>>>().map(Into::into)
+}
+
+/// Whoever asked for the work would wait for ever.
+fn on_offload_panic() {
+    std::process::exit(i32::from(STATUS_INTERNAL));
+}
+
+#[expect(clippy::disallowed_methods, reason = "where the workers' clock begins")]
+fn now() -> Instant {
+    Instant::now()
+}

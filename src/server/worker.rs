@@ -1,0 +1,432 @@
+//! `Worker`: a thread with its peers, and its turn, in fixed phases:
+//!
+//!     wait → now → accept → read and pump → mail → time → flush → settle
+//!
+//! What it does not do: know what a peer says, or what a job does. It owns the only clock, the slab
+//! of peers, and the closing of them.
+//!
+//! Invariants:
+//! 1. A peer is closed at the end of a turn alone, so that no phase before meets half of one.
+//! 2. A peer in `touched` is flushed and settled in this very turn.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::accept::Acceptor;
+use super::config::Settings;
+use super::connection::{Connection, Fate, Task};
+use super::desk::{Common, Desk};
+use super::drive::stopping;
+use super::log::{Field, Level};
+use super::mail::{Address, Arrival, HOME, Mail};
+use crate::protocol::effect::Call;
+use crate::protocol::speech::Service;
+use crate::protocol::wording;
+use crate::reactor::slab::Slab;
+use crate::reactor::token::{Facet, PeerId, Token};
+use crate::service::room::Room;
+use crate::sys::epoll::{Event, Events, Interest};
+use crate::transfer::segment::{Shared, Source};
+
+/// Events taken in one turn.
+const EVENTS_PER_TURN: usize = 512;
+/// Size of the buffer all peers of a worker are read into, in bytes.
+const SCRATCH_BYTES: usize = 64 * 1024;
+/// The worker's own token for its mailbox; listeners follow.
+const MAILBOX: u32 = 0;
+
+/// A worker.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    desk: Desk,
+    peers: Slab<Connection>,
+    acceptor: Option<Acceptor>,
+    scratch: Vec<u8>,
+    mail: VecDeque<Mail>,
+    /// Mail another worker had no room for, by its number.
+    unposted: VecDeque<(usize, Mail)>,
+    started: Instant,
+    /// When a worker that drains stops, whatever is still in progress.
+    drained_by_ms: Option<u64>,
+    is_stopped: bool,
+}
+
+impl Worker {
+    /// A worker that has not begun. The home gets the acceptor. All workers have one clock, which
+    /// began at `started`.
+    pub(crate) fn new(
+        number: usize,
+        common: Arc<Common>,
+        settings: Arc<Settings>,
+        acceptor: Option<Acceptor>,
+        started: Instant,
+    ) -> io::Result<Self> {
+        let desk = Desk::new(number, common, settings)?;
+        let mailbox = &desk.common.crew[number].mailbox;
+        desk.epoll.add(mailbox.as_fd(), Interest::READ, Token::Own(MAILBOX).pack())?;
+        if let Some(acceptor) = &acceptor {
+            acceptor.watch(&desk)?;
+        }
+        Ok(Self {
+            desk,
+            peers: Slab::default(),
+            acceptor,
+            scratch: vec![0; SCRATCH_BYTES],
+            mail: VecDeque::new(),
+            unposted: VecDeque::new(),
+            started,
+            drained_by_ms: None,
+            is_stopped: false,
+        })
+    }
+
+    /// Turns until it is told to stop, or has drained.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        self.set_time();
+        while !self.is_over() {
+            self.desk.epoll.wait(&mut events, self.timeout_ms())?;
+            self.turn(&events);
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, events: &Events) {
+        self.set_time();
+        let mut has_mail = false;
+        for index in 0..events.len() {
+            let event = events.get(index);
+            match Token::unpack(event.token) {
+                Token::Own(MAILBOX) => has_mail = true,
+                Token::Own(number) => self.accept(number as usize - 1),
+                Token::Peer(peer, facet) => self.on_event(peer, facet, event),
+            }
+        }
+        for peer in std::mem::take(&mut self.desk.again) {
+            self.with(peer, |connection, desk, _| connection.take_up(desk));
+        }
+        if has_mail {
+            self.take_mail();
+        }
+        self.on_time();
+        loop {
+            self.hand_out();
+            self.settle();
+            // Who was closed has left the room, which others are to be told in this very turn.
+            if self.desk.room.as_ref().is_none_or(Room::is_quiet) {
+                return;
+            }
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one clock of a worker's turn")]
+    fn set_time(&mut self) {
+        let since_start = Instant::now().duration_since(self.started).as_millis();
+        self.desk.set_time(u64::try_from(since_start).unwrap_or(u64::MAX));
+    }
+
+    /// How long to wait at the most.
+    fn timeout_ms(&self) -> Option<u64> {
+        let desk = &self.desk;
+        if !desk.again.is_empty() || !self.unposted.is_empty() {
+            return Some(u64::from(!self.unposted.is_empty()));
+        }
+        let condemned = desk.condemned.iter().map(|condemned| condemned.due_ms()).min();
+        let paused = self.acceptor.as_ref().and_then(Acceptor::deadline_ms);
+        let due = [desk.timers.next_ms(), condemned, paused, self.drained_by_ms];
+        due.into_iter().flatten().min().map(|due_ms| due_ms.saturating_sub(desk.now_ms))
+    }
+
+    fn is_over(&self) -> bool {
+        let is_drained = self.peers.is_empty() && self.desk.condemned.is_empty();
+        self.is_stopped
+            || self.drained_by_ms.is_some_and(|by_ms| is_drained || self.desk.now_ms >= by_ms)
+    }
+
+    fn accept(&mut self, listener: usize) {
+        let mut here = Vec::new();
+        if let Some(acceptor) = &mut self.acceptor {
+            acceptor.accept(listener, &self.desk, &mut here);
+        }
+        for arrival in here {
+            self.on_arrival(arrival);
+        }
+    }
+
+    fn on_arrival(&mut self, mut arrival: Arrival) {
+        let refusal = arrival.refusal.take();
+        let (settings, now_ms) = (Arc::clone(&self.desk.settings), self.desk.now_ms);
+        let peer = self.peers.insert_with(|peer| Connection::new(peer, arrival, &settings, now_ms));
+        let is_draining = self.desk.is_draining;
+        self.with(peer, |connection, desk, _| match refusal {
+            Some(refusal) => connection.dismiss(desk, &refusal),
+            None if is_draining => connection.dismiss(desk, &stopping()),
+            None => {}
+        });
+    }
+
+    /// Has something done to a peer, if it is still there. A panic closes that peer alone.
+    fn with(&mut self, peer: PeerId, act: impl FnOnce(&mut Connection, &mut Desk, &mut [u8])) {
+        let Self { peers, desk, scratch, .. } = self;
+        let Some(connection) = peers.get_mut(peer) else { return };
+        if !connection.flags.is_touched {
+            connection.flags.is_touched = true;
+            desk.touched.push(peer);
+        }
+        let acted = catch_unwind(AssertUnwindSafe(|| act(connection, desk, scratch)));
+        if acted.is_err() {
+            desk.stats().panics.add(1);
+            let fields: [Field<'_>; 1] = [("peer", &connection.peer)];
+            desk.common.log.say(Level::Error, "a failure of landline's own", &fields);
+            connection.fate = Some(Fate::Gone("internal"));
+        }
+    }
+
+    fn on_event(&mut self, peer: PeerId, facet: Facet, event: Event) {
+        self.with(peer, |connection, desk, scratch| match facet {
+            Facet::Socket => {
+                if event.writable {
+                    connection.flags.is_sink_full = false;
+                }
+                if event.readable {
+                    connection.on_readable(desk, scratch);
+                }
+                if event.gone {
+                    connection.fate = Some(Fate::Gone("gone"));
+                }
+            }
+            Facet::Out => on_pipe(connection, Source::Out, scratch),
+            Facet::Err => on_pipe(connection, Source::Err, scratch),
+            Facet::Child => {
+                if let Some(Task::Command(command)) = &mut connection.task {
+                    command.on_child(desk);
+                }
+            }
+        });
+    }
+
+    fn take_mail(&mut self) {
+        let mut mail = std::mem::take(&mut self.mail);
+        self.desk.common.crew[self.desk.worker].mailbox.take_all(&mut mail);
+        for piece in mail.drain(..) {
+            self.on_mail(piece);
+        }
+        self.mail = mail;
+    }
+
+    fn on_mail(&mut self, mail: Mail) {
+        match mail {
+            Mail::Arrived(arrival) => self.on_arrival(arrival),
+            Mail::Found(peer, found) => self.with(peer, |c, desk, _| c.on_found(desk, found)),
+            Mail::Started(peer, started) => {
+                self.with(peer, |c, desk, _| c.on_started(desk, started));
+            }
+            Mail::Answer(peer, answer) => self.with(peer, |c, desk, _| c.on_answer(desk, answer)),
+            Mail::Deliver(messages) => {
+                for (peer, message) in messages {
+                    self.with(peer, |c, desk, _| c.deliver(desk, message));
+                }
+            }
+            Mail::Call(from, call) => self.on_call(from, call),
+            Mail::Left(host) => {
+                if let Some(acceptor) = &mut self.acceptor {
+                    acceptor.on_left(host);
+                }
+            }
+            Mail::Settings(settings) => self.on_settings(&settings),
+            Mail::Drain(drain_ms) => self.drain(drain_ms),
+            Mail::Stop => self.is_stopped = true,
+        }
+    }
+
+    /// A peer asks the room, which is here. While another worker has no room for mail, callers wait.
+    fn on_call(&mut self, from: Address, call: Call<'static>) {
+        if self.desk.is_room_stalled {
+            return self.desk.deferred.push_back((from, call));
+        }
+        let stamp = self.desk.stamp();
+        let Some(room) = &mut self.desk.room else { return };
+        let answer = room.on_call(from, &call, &stamp);
+        let is_full = room.is_full();
+        match answer {
+            Some(answer) if from.worker == self.desk.worker => {
+                self.with(from.peer, |c, desk, _| c.on_answer(desk, answer));
+            }
+            Some(answer) => {
+                let mail = Mail::Answer(from.peer, answer);
+                self.desk.common.crew[from.worker].mailbox.post_bounded(mail);
+            }
+            None => {}
+        }
+        if is_full {
+            self.hand_out();
+        }
+    }
+
+    /// Hands out what was said in the room.
+    fn hand_out(&mut self) {
+        self.post_again();
+        let Some(room) = self.desk.room.as_mut().filter(|room| !room.is_quiet()) else { return };
+        let deliveries = room.take_deliveries();
+        let mut elsewhere: Vec<Vec<(PeerId, Shared)>> =
+            vec![Vec::new(); self.desk.common.crew.len()];
+        for delivery in deliveries {
+            let Address { worker, peer } = delivery.to;
+            if worker == self.desk.worker {
+                self.with(peer, |c, desk, _| c.deliver(desk, delivery.range));
+            } else {
+                elsewhere[worker].push((peer, delivery.range));
+            }
+        }
+        for (worker, messages) in elsewhere.into_iter().enumerate() {
+            if !messages.is_empty() {
+                self.unposted.push_back((worker, Mail::Deliver(messages)));
+            }
+        }
+        self.post_again();
+    }
+
+    /// Posts what could not be posted before; order is kept for each worker.
+    fn post_again(&mut self) {
+        let mut full = Vec::new();
+        for _ in 0..self.unposted.len() {
+            let Some((worker, mail)) = self.unposted.pop_front() else { break };
+            let left = match full.contains(&worker) {
+                true => Some(mail),
+                false => self.desk.common.crew[worker].mailbox.post(mail).err(),
+            };
+            if let Some(mail) = left {
+                full.push(worker);
+                self.unposted.push_back((worker, mail));
+            }
+        }
+        self.desk.is_room_stalled = !self.unposted.is_empty();
+        while !self.desk.is_room_stalled
+            && let Some((from, call)) = self.desk.deferred.pop_front()
+        {
+            self.on_call(from, call);
+        }
+    }
+
+    fn on_time(&mut self) {
+        while let Some(token) = self.desk.timers.pop_due(self.desk.now_ms) {
+            if let Token::Peer(peer, _) = Token::unpack(token) {
+                self.with(peer, |connection, desk, _| {
+                    connection.armed_ms = u64::MAX;
+                    let limits = &desk.settings.limits;
+                    if connection.deadline_ms(limits) <= desk.now_ms {
+                        connection.on_deadline(desk);
+                    }
+                });
+            }
+        }
+        let now_ms = self.desk.now_ms;
+        self.desk.condemned.retain_mut(|condemned| !condemned.is_over(now_ms));
+        if let Some(acceptor) = &mut self.acceptor {
+            acceptor.on_time(&self.desk);
+        }
+    }
+
+    fn on_settings(&mut self, settings: &Arc<Settings>) {
+        self.desk.settings = Arc::clone(settings);
+        for peer in self.peers.ids() {
+            self.with(peer, |connection, desk, _| connection.on_settings(&desk.settings));
+        }
+    }
+
+    /// The server stops: nobody is accepted, those who wait for nothing are told and closed, the
+    /// others once the reply in progress has ended.
+    fn drain(&mut self, drain_ms: u64) {
+        self.desk.is_draining = true;
+        self.drained_by_ms = Some(self.desk.now_ms.saturating_add(drain_ms));
+        if let Some(acceptor) = &mut self.acceptor {
+            acceptor.close();
+        }
+        for peer in self.peers.ids() {
+            self.with(peer, |connection, desk, _| {
+                if connection.fate.is_some() {
+                    return;
+                }
+                if connection.session.is_framed() {
+                    connection.output.push(wording::shutdown_note());
+                }
+                if connection.session.is_busy() {
+                    connection.flags.is_last_reply = true;
+                } else {
+                    connection.dismiss(desk, &stopping());
+                }
+            });
+        }
+    }
+
+    fn settle(&mut self) {
+        while let Some(peer) = self.desk.touched.pop() {
+            let mut why = None;
+            self.with(peer, |connection, desk, scratch| {
+                connection.flush(desk, scratch);
+                why = connection.settle(desk);
+            });
+            let Some(connection) = self.peers.get_mut(peer) else { continue };
+            connection.flags.is_touched = false;
+            if let Some(Fate::Gone(reason)) = connection.fate {
+                why = why.or(Some(reason));
+            }
+            if let Some(why) = why {
+                self.close(peer, why);
+            }
+        }
+    }
+
+    fn close(&mut self, peer: PeerId, why: &'static str) {
+        let Some(mut connection) = self.peers.remove(peer) else { return };
+        let desk = &mut self.desk;
+        connection.abandon(desk);
+        if connection.flags.is_known_to_room {
+            desk.call(peer, Call::Leave);
+        }
+        desk.stats().closed.add(1);
+        desk.common.crew[desk.worker].peers.fetch_sub(1, Ordering::Relaxed);
+        if let Some(host) = connection.host() {
+            match &mut self.acceptor {
+                Some(acceptor) => acceptor.on_left(host),
+                None => desk.common.crew[HOME].mailbox.post_bounded(Mail::Left(host)),
+            }
+        }
+        say_closed(desk, &connection, why);
+    }
+}
+
+fn on_pipe(connection: &mut Connection, source: Source, scratch: &mut [u8]) {
+    connection.flags.is_source_empty = false;
+    if let Some(Task::Command(command)) = &mut connection.task
+        && command.on_pipe(source, &mut connection.output, scratch).is_err()
+    {
+        connection.fate = Some(Fate::Gone("lost the command"));
+    }
+}
+
+/// A line of the log for a connection that ended. Health checks and scrapes are told at debug level.
+fn say_closed(desk: &Desk, connection: &Connection, why: &str) {
+    let is_silent = connection.bytes_in == 0 && connection.bytes_out == 0;
+    let is_scrape = connection.session.speech().service == Service::Metrics;
+    let level = if is_silent || is_scrape { Level::Debug } else { Level::Info };
+    if !desk.common.log.wants(level) {
+        return;
+    }
+    let open_ms = desk.now_ms - connection.opened_ms;
+    let fields: [Field<'_>; 7] = [
+        ("peer", &connection.peer),
+        ("service", &connection.session.speech()),
+        ("why", &why),
+        ("requests", &connection.requests),
+        ("received", &connection.bytes_in),
+        ("sent", &connection.bytes_out),
+        ("open_ms", &open_ms),
+    ];
+    desk.common.log.say(level, "closed", &fields);
+}

@@ -1,0 +1,73 @@
+//! What tests of this folder share: places of their own in the file system.
+//!
+//! What it does not do: exist outside of tests.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+/// Held by tests that make descriptors which are not close-on-exec, or count a child's.
+pub(super) static DESCRIPTORS: Mutex<()> = Mutex::new(());
+
+/// A directory of its own for one test, gone with it.
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(super) fn new() -> io::Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("landline-sys-{}-{count}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _left_behind_at_worst = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A directory to serve, with something of every kind and links of every kind, and a neighbour that
+/// is not to be served.
+pub(super) fn tree() -> io::Result<(Scratch, PathBuf)> {
+    let scratch = Scratch::new()?;
+    let served = scratch.path().join("served");
+    fs::create_dir_all(served.join("dir/deep"))?;
+    fs::write(scratch.path().join("outside"), "outside")?;
+    fs::write(served.join("file"), "file")?;
+    fs::write(served.join("dir/inner"), "inner")?;
+    for (target, link) in [
+        ("file", "link"),
+        ("./link", "chain"),
+        ("dir/deep/../../file", "around"),
+        ("../file", "dir/up"),
+        ("dir", "dirlink"),
+        ("dir/", "dirslash"),
+        ("loop", "loop"),
+        ("nothing", "dangling"),
+        ("../outside", "out"),
+        ("../served/file", "out-and-in"),
+        ("dirlink/../../outside", "sly"),
+        ("/etc/passwd", "absolute"),
+        ("/proc/self/root", "magic"),
+    ] {
+        symlink(target, served.join(link))?;
+    }
+    symlink(served.join("file"), served.join("absolute-inside"))?;
+    mkfifo(&served.join("fifo"), Mode::S_IRWXU)?;
+    drop(UnixListener::bind(served.join("socket"))?);
+    Ok((scratch, served))
+}

@@ -1,0 +1,189 @@
+//! The life of a command: whose it is, and every way in which it ends before its time.
+//!
+//! What it does not do: say what a command prints (`run`).
+
+use std::time::{Duration, Instant};
+
+use crate::support::{Peer, Scratch, Server, process, wait_until};
+
+fn shell(args: &[&str]) -> Server {
+    Server::line(&[&["--run", "shell"], args].concat())
+}
+
+/// Waits until all these processes have ended. "Within a second" is the contract; the rest is for
+/// the noise of the machine.
+#[track_caller]
+fn expect_ended(pids: &[u32]) {
+    let deadline = Instant::now() + Duration::from_secs(6);
+    while let Some(left) = pids.iter().find(|pid| !process::has_ended(**pid)) {
+        assert!(Instant::now() < deadline, "process {left} of {pids:?} goes on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The numbers on the next line.
+#[track_caller]
+fn expect_pids(peer: &mut Peer) -> Vec<u32> {
+    let line = peer.expect_line();
+    let pids: Vec<u32> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    assert!(!pids.is_empty(), "expected process ids, came {line:?}");
+    for pid in &pids {
+        assert!(!process::has_ended(*pid), "process {pid} of {line:?} has ended already");
+    }
+    pids
+}
+
+#[test]
+fn a_reset_ends_a_silent_command() {
+    let server = shell(&[]);
+    let mut peer = server.peer("line");
+    peer.say("run echo $$; exec sleep 1000\n");
+    let pids = expect_pids(&mut peer);
+    peer.reset();
+    expect_ended(&pids);
+    wait_until("it is reaped", || process::children(server.pid()).is_empty());
+}
+
+#[test]
+fn a_reset_after_a_half_close_ends_the_command_too() {
+    let server = shell(&[]);
+    let mut peer = server.peer("line");
+    peer.say("run echo $$; exec sleep 1000");
+    peer.half_close();
+    let pids = expect_pids(&mut peer);
+    peer.reset();
+    expect_ended(&pids);
+}
+
+#[test]
+fn the_whole_group_ends_with_its_peer() {
+    let server = shell(&[]);
+    let mut peer = server.peer("line");
+    peer.say("run sleep 1000 & sh -c 'sleep 1001 & echo '$!' $! $$; wait'\n");
+    let pids = expect_pids(&mut peer);
+    assert_eq!(pids.len(), 3);
+    peer.reset();
+    expect_ended(&pids);
+}
+
+#[test]
+fn a_command_that_ignores_every_polite_signal_ends_too() {
+    let server = shell(&[]);
+    let mut peer = server.peer("line");
+    peer.say("run trap '' TERM HUP INT PIPE; echo $$; while :; do sleep 0.1; done\n");
+    let pids = expect_pids(&mut peer);
+    peer.reset();
+    expect_ended(&pids);
+}
+
+#[test]
+fn a_command_that_writes_to_nobody_ends() {
+    let server = shell(&[]);
+    let mut peer = server.peer("line");
+    peer.say("run echo $$; while :; do echo tick; sleep 0.1; done\n");
+    let pids = expect_pids(&mut peer);
+    drop(peer);
+    expect_ended(&pids);
+}
+
+#[test]
+fn what_runs_on_in_the_background_ends_with_the_command() {
+    let server = shell(&[]);
+    let mut peer = server.peer("line");
+    for away in ["", ">/dev/null 2>&1 "] {
+        peer.say(format!("run sleep 1000 {away}& echo $!; exit 5\n"));
+        let pid = peer.expect_line().parse().expect("a process id");
+        // Where it holds the pipe, the reply does not wait for it.
+        peer.expect("error exit: status 5\n");
+        peer.expect_in_step();
+        expect_ended(&[pid]);
+    }
+}
+
+#[test]
+fn output_that_was_written_before_the_exit_is_never_lost() {
+    let server = shell(&[]);
+    let mut peer = server.peer("line");
+    peer.say("run sleep 1000 & head -c 300000 /dev/zero; printf end\nnext\n");
+    peer.skip(300_000);
+    peer.expect("endnext\n");
+}
+
+#[test]
+fn a_process_that_left_the_group_does_not_hold_the_reply() {
+    let scratch = Scratch::new();
+    let server = shell(&[]);
+    let mut peer = server.peer("line");
+    // It leaves the session and keeps the pipe open until it is let go.
+    let go = scratch.text("go");
+    let escaped = format!("echo away; while ! test -e {go}; do sleep 0.1; done");
+    peer.say(format!("run setsid sh -c '{escaped}' & sleep 0.5\n"));
+    peer.expect("away\n");
+    peer.expect_in_step();
+    scratch.write("go", "");
+}
+
+#[test]
+fn a_reader_that_stops_costs_no_memory_and_its_command_ends_with_it() {
+    let server = shell(&["--workers", "1"]);
+    let before = server.peak_bytes();
+    let mut slow = Peer::narrow(server.v4("line"));
+    slow.say("run echo $$; exec yes\n");
+    let pids = expect_pids(&mut slow);
+    let mut other = server.peer("line");
+    // Work for others, much more than `yes` needs to fill everything.
+    for _ in 0..40 {
+        other.say("run head -c 1000000 /dev/zero\n");
+        other.skip(1_000_000);
+        other.expect_in_step();
+    }
+    assert!(!process::has_ended(pids[0]), "a slow reader is no reason to end its command");
+    let grown = server.peak_bytes() - before;
+    assert!(grown < 24 << 20, "{grown} bytes more");
+    slow.expect("y\ny\n");
+    slow.reset();
+    expect_ended(&pids);
+}
+
+#[test]
+fn a_command_that_takes_too_long_is_ended() {
+    let server = shell(&["--run-timeout", "1"]);
+    let mut peer = server.peer("line");
+    peer.say("run echo $$; exec sleep 1000\nnext\n");
+    let pids = expect_pids(&mut peer);
+    peer.expect_error("timeout");
+    peer.expect("next\n");
+    expect_ended(&pids);
+}
+
+#[test]
+fn one_command_too_many_is_told_to_try_again() {
+    let server = shell(&["--max-runs", "1"]);
+    let (mut first, mut second) = (server.peer("line"), server.peer("line"));
+    first.say("run echo on; sleep 1000\n");
+    first.expect("on\n");
+    second.say("run echo two\n");
+    second.expect_error("busy");
+    second.expect_in_step();
+    first.reset();
+    wait_until("there is room for a command again", || {
+        second.say("run echo free\n");
+        let line = second.expect_line();
+        assert!(line == "free" || line.starts_with("error busy: "), "{line:?}");
+        line == "free"
+    });
+}
+
+#[test]
+fn fifty_commands_at_once_all_end_and_are_reaped() {
+    let server = shell(&[]);
+    let mut peers: Vec<_> = (0..50).map(|_| server.peer("line")).collect();
+    for (number, peer) in peers.iter_mut().enumerate() {
+        peer.say(format!("run echo {number}; sleep 0.2; echo end\n"));
+    }
+    for (number, peer) in peers.iter_mut().enumerate() {
+        peer.expect(format!("{number}\nend\n"));
+        peer.expect_in_step();
+    }
+    wait_until("no child is left", || process::children(server.pid()).is_empty());
+}

@@ -1,0 +1,184 @@
+//! Limits: how many may come, how long one may idle, and what one peer may cost.
+//!
+//! What it does not do: the limits on commands (`jobs`), lines (`echo`) and backlogs (`chat`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::support::server::{NAME, has_ipv6};
+use crate::support::{FramedPeer, Peer, Scratch, Server, wait_until};
+
+#[test]
+fn one_connection_too_many_is_told_to_try_again() {
+    let server = Server::line(&["--max-connections", "2"]);
+    let mut first = server.peer("line");
+    let mut second = server.peer("line");
+    first.expect_in_step();
+    second.expect_in_step();
+    let mut third = server.peer("line");
+    third.expect_error("busy");
+    third.expect_end();
+    first.expect_in_step();
+    second.reset();
+    wait_until("there is room again", || {
+        let mut peer = server.peer("line");
+        // It may be refused before or after it has spoken.
+        let sent = peer.say_what_fits(b"hello\nquit\n", Duration::from_secs(5));
+        let came = peer.expect_gone();
+        assert!(came == b"hello\n" || came.starts_with(b"error busy: ") || sent == 0, "{came:?}");
+        came == b"hello\n"
+    });
+    first.expect_in_step();
+}
+
+#[test]
+fn one_address_may_be_limited_alone() {
+    let server = Server::line(&["--max-per-address", "1"]);
+    let mut first = server.peer("line");
+    first.expect_in_step();
+    let mut second = server.peer("line");
+    second.expect_error("busy");
+    second.expect_end();
+    if has_ipv6() {
+        Peer::tcp(server.v6("line")).expect_in_step();
+    }
+    first.expect_in_step();
+}
+
+#[test]
+fn an_idle_peer_is_told_so_and_closed() {
+    let server = Server::line(&["--idle-timeout", "1"]);
+    let silent = server.peer("line");
+    let mut partial = server.peer("line");
+    partial.say("no newline");
+    let mut spoke = server.peer("line");
+    spoke.expect_in_step();
+    for mut peer in [silent, partial, spoke] {
+        peer.expect_error("timeout");
+        peer.expect_end();
+    }
+}
+
+#[test]
+fn a_framed_idle_peer_is_told_by_a_note() {
+    let server = Server::line(&["--idle-timeout", "1"]);
+    let mut peer = server.framed();
+    let note = peer.expect_event();
+    assert_eq!((note.kind.as_str(), note.key("kind").as_str()), ("note", "closing"));
+    assert_eq!(note.key("code"), "timeout");
+    peer.peer.expect_end();
+}
+
+#[test]
+fn dribbling_bytes_is_idling() {
+    let server = Server::line(&["--idle-timeout", "1"]);
+    let mut peer = server.peer("line");
+    let is_told = Arc::new(AtomicBool::new(false));
+    let dribble = {
+        let is_told = Arc::clone(&is_told);
+        let mut stream = peer.second_handle();
+        std::thread::spawn(move || {
+            // A byte now and then for as long as it takes; without a newline none of it counts.
+            while !is_told.load(Ordering::Relaxed) {
+                if std::io::Write::write_all(&mut stream, b"x").is_err() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        })
+    };
+    peer.expect_error("timeout");
+    is_told.store(true, Ordering::Relaxed);
+    dribble.join().expect("no panic in the thread");
+}
+
+#[test]
+fn who_has_a_name_or_a_request_in_progress_is_not_idle() {
+    let server = Server::line(&["--idle-timeout", "1", "--run", "shell"]);
+    let mut named = server.named("bob");
+    let mut framed = server.framed();
+    framed.take_name("carol");
+    let mut running = server.peer("line");
+    running.say("run sleep 2.5; echo done\n");
+    // Twice the time-out passes by itself.
+    for _ in 0..2 {
+        server.peer("line").expect_error("timeout");
+    }
+    named.expect_in_step();
+    framed.say("send bob : hi\n");
+    assert_eq!(framed.expect_done().key("delivered"), "1");
+    running.expect("done\n");
+    running.expect_in_step();
+}
+
+#[test]
+fn an_idle_time_out_of_zero_is_none() {
+    let server = Server::line(&["--idle-timeout", "0", "--max-connections", "0", "--drain", "1"]);
+    let mut peer = server.peer("line");
+    peer.expect_in_step();
+    let mut other = server.peer("line");
+    other.expect_in_step();
+    peer.expect_in_step();
+}
+
+/// Sends `request` over and over to a server whose replies are not read, and gives what of it was
+/// taken and what the server's memory grew by.
+fn flood(server: &Server, peer: &mut Peer, request: &str) -> (usize, u64) {
+    let before = server.peak_bytes();
+    let requests = request.repeat((32 << 20) / request.len());
+    let sent = peer.say_what_fits(requests.as_bytes(), Duration::from_millis(700));
+    server.peer("line").expect_in_step();
+    (sent, server.peak_bytes() - before)
+}
+
+#[test]
+fn requests_whose_replies_are_not_read_cost_no_memory() {
+    let scratch = Scratch::new();
+    for number in 0..2000 {
+        scratch.write(&format!("a file with quite a long name, {number}"), "");
+    }
+    let server = Server::line(&["--root", &scratch.text(""), "--run", "shell", "--workers", "1"]);
+    for request in ["files\n", "help\n", "stat nothing\n", "run echo hi\n", "\n", "send x : y\n"] {
+        let mut peer = Peer::narrow(server.v4("line"));
+        let (_, grown) = flood(&server, &mut peer, request);
+        assert!(grown < 24 << 20, "{request:?}: {grown} bytes more");
+        peer.reset();
+    }
+    for request in ["files\n", "run echo hi\n", "ping\n", "cancel\n"] {
+        let (mut framed, _) = FramedPeer::negotiate(Peer::narrow(server.v4("line")));
+        let (_, grown) = flood(&server, &mut framed.peer, request);
+        assert!(grown < 24 << 20, "framed {request:?}: {grown} bytes more");
+        framed.peer.reset();
+    }
+}
+
+#[test]
+fn an_endless_line_costs_no_memory() {
+    let server = Server::line(&[]);
+    let before = server.peak_bytes();
+    let mut peer = server.peer("line");
+    for _ in 0..64 {
+        peer.say(vec![b'x'; 1 << 20]);
+    }
+    peer.say("\n");
+    peer.expect_error("too-long");
+    peer.expect_in_step();
+    let grown = server.peak_bytes() - before;
+    assert!(grown < 24 << 20, "{grown} bytes more");
+}
+
+#[test]
+fn idle_peers_cost_next_to_nothing() {
+    const PEERS: u64 = 1500;
+    let server = Server::line(&["--idle-timeout", "0"]);
+    let mut peers: Vec<_> = (0..50).map(|_| server.peer("line")).collect();
+    peers.iter_mut().for_each(Peer::expect_in_step);
+    let before = server.resident_bytes();
+    peers.extend((0..PEERS).map(|_| server.peer("line")));
+    peers.iter_mut().for_each(Peer::expect_in_step);
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(grown < PEERS * 4096, "{grown} bytes for {PEERS} peers");
+    drop(peers);
+    server.named("alice").take_name("alice", NAME);
+}

@@ -1,0 +1,118 @@
+//! Listings: `files` and `stat`, byte for byte.
+//!
+//! What it does not do: say which paths are refused; those are the same as for a download (`files`).
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::support::{Scratch, Server};
+
+/// 2020-12-17T20:06:53Z.
+const THEN_S: u64 = 1_608_235_613;
+
+fn set_time(scratch: &Scratch, name: &str, unix_s: u64) {
+    let file = File::open(scratch.join(name)).expect("it exists");
+    file.set_modified(UNIX_EPOCH + Duration::from_secs(unix_s)).expect("its time can be set");
+}
+
+#[test]
+fn files_lists_size_time_and_name_in_byte_order() {
+    let scratch = Scratch::new();
+    scratch.write("b.txt", "12345");
+    scratch.write("Z", "");
+    scratch.write("sub/inner", "x".repeat(1234));
+    scratch.write("sub-x", "1");
+    scratch.write("sub.txt", "22");
+    scratch.write("name with blanks", "333");
+    scratch.write("é", "4444");
+    scratch.write(".hidden", "");
+    for name in ["b.txt", "Z", "sub-x", "sub.txt", "name with blanks", "é", "sub/inner"] {
+        set_time(&scratch, name, THEN_S);
+    }
+    set_time(&scratch, "sub", 951_782_399);
+    let server = Server::line(&["--root", &scratch.text("")]);
+    let mut peer = server.peer("line");
+    peer.say("files\n");
+    peer.expect(
+        "0 2020-12-17T20:06:53Z Z\n\
+         5 2020-12-17T20:06:53Z b.txt\n\
+         3 2020-12-17T20:06:53Z name with blanks\n\
+         - 2000-02-28T23:59:59Z sub/\n\
+         1 2020-12-17T20:06:53Z sub-x\n\
+         2 2020-12-17T20:06:53Z sub.txt\n\
+         4 2020-12-17T20:06:53Z é\n",
+    );
+    peer.say("files sub\n");
+    peer.expect("1234 2020-12-17T20:06:53Z inner\n");
+    peer.expect_in_step();
+}
+
+#[test]
+fn names_that_could_break_a_listing_are_left_out() {
+    let scratch = Scratch::new();
+    scratch.write("good", "");
+    set_time(&scratch, "good", THEN_S);
+    let evil: [&[u8]; 6] =
+        [b"new\nline", b"esc\x1b[2J", b"del\x7f", b"c1\xc2\x85", b"bad\xffutf8", b"cr\r"];
+    for name in evil {
+        fs::write(scratch.path().join(OsStr::from_bytes(name)), "").expect("a file");
+    }
+    let server = Server::line(&["--root", &scratch.text("")]);
+    let mut peer = server.peer("line");
+    peer.say("files\n");
+    peer.expect("0 2020-12-17T20:06:53Z good\n");
+    peer.expect_in_step();
+}
+
+#[test]
+fn an_empty_directory_lists_nothing() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.join("empty")).expect("a directory");
+    let server = Server::line(&["--root", &scratch.text("")]);
+    let mut peer = server.peer("line");
+    peer.say("files empty\n");
+    peer.expect_in_step();
+    peer.say("files absent\nfiles ..\nfiles /\nfiles .hidden\n");
+    for _ in 0..4 {
+        peer.expect_error("no-such-file");
+    }
+    peer.expect_in_step();
+}
+
+#[test]
+fn stat_is_one_line_of_files() {
+    let scratch = Scratch::new();
+    scratch.write("data.bin", "x".repeat(70_000));
+    set_time(&scratch, "data.bin", THEN_S);
+    let server = Server::line(&["--root", &scratch.text("")]);
+    let mut peer = server.peer("line");
+    for request in ["stat data.bin\n", "files data.bin\n", "files\n"] {
+        peer.say(request);
+        peer.expect("70000 2020-12-17T20:06:53Z data.bin\n");
+    }
+    peer.say("stat\nstat absent\n");
+    peer.expect_error("bad-request");
+    peer.expect_error("no-such-file");
+    peer.expect_in_step();
+}
+
+#[test]
+fn a_listing_of_many_files_is_complete_and_others_are_served_meanwhile() {
+    let scratch = Scratch::new();
+    let mut names: Vec<String> = (0..3000).map(|number| format!("file {number}")).collect();
+    for name in &names {
+        scratch.write(name, "");
+    }
+    names.sort();
+    let server = Server::line(&["--root", &scratch.text("")]);
+    let mut peer = server.peer("line");
+    peer.say("files\n");
+    server.peer("line").expect_in_step();
+    for name in &names {
+        let line = peer.expect_line();
+        assert!(line.starts_with("0 ") && line.ends_with(&format!("Z {name}")), "{line:?}");
+    }
+    peer.expect_in_step();
+}
