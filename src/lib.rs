@@ -1,7 +1,7 @@
 //! landline: a port you can simply talk to.
 //!
-//! The layers, lowest first: `sys` and `protocol`; `transfer` and `reactor`; `service`; `server` and
-//! `client`; `cli`. A file names only its own layer's folder or lower ones (`tests/tidy.rs`).
+//! The layers, lowest first: `sys` and `protocol`; `transfer` and `reactor`; `service`; `server`
+//! and `client`; `cli`. A file names only its own layer's folder or lower ones (`tests/tidy.rs`).
 
 pub mod cli;
 #[cfg(feature = "client")]

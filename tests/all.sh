@@ -69,6 +69,6 @@ cargo test --no-default-features --lib
 say "building everything, and every test"
 cargo build --workspace
 make -C c-compat
-cargo test --workspace
+cargo test --workspace --no-fail-fast
 
 say "every test passed"

@@ -1,12 +1,65 @@
-//! The client.
+//! The client: one command, from its operands to its exit status.
 //!
-//! What it does not do: yet.
+//! What it does not do: parse a command line (`cli`), or know more of a server than
+//! `docs/PROTOCOL.md` says.
 
 pub mod command;
 
+mod address;
+mod connect;
+mod failure;
+mod feed;
+mod fetch;
+mod frames;
+mod landing;
+mod output;
+mod progress;
+mod run;
+mod screen;
+mod send;
+mod users;
+mod watch;
+mod wire;
+
+use std::io::Write as _;
 use std::process::ExitCode;
 
-/// Runs a client command.
-pub fn run(_command: command::ClientCommand) -> ExitCode {
-    ExitCode::FAILURE
+use command::ClientCommand;
+use failure::Failure;
+
+use crate::protocol::text;
+
+/// Does what `command` says, tells on standard error what went wrong, and gives the exit status.
+#[expect(clippy::needless_pass_by_value, reason = "a process does one command, and ends")]
+pub fn run(command: ClientCommand) -> ExitCode {
+    let is_run = matches!(command, ClientCommand::Run { .. });
+    let status = dispatch(&command).unwrap_or_else(|failure| {
+        tell(&failure);
+        if is_run { run::status(&failure) } else { failure.status() }
+    });
+    ExitCode::from(status)
+}
+
+fn dispatch(command: &ClientCommand) -> Result<u8, Failure> {
+    match command {
+        ClientCommand::Connect { common, user } => {
+            connect::connect(common, user.as_ref()).map(|()| 0)
+        }
+        ClientCommand::Download { common, file, output, force } => {
+            fetch::download(common, file, output, *force).map(|()| 0)
+        }
+        ClientCommand::Run { common, command } => run::run(common, command),
+        ClientCommand::Send { common, name, recipients, text } => {
+            send::send(common, name, recipients, text.as_deref())
+        }
+        ClientCommand::Users { common } => users::users(common).map(|()| 0),
+    }
+}
+
+/// Says on standard error what went wrong.
+fn tell(failure: &Failure) {
+    if let Some(told) = failure.text() {
+        // Nobody is left to be told that standard error takes nothing.
+        let _ = writeln!(std::io::stderr(), "landline: {}", text::clean(told.as_bytes()));
+    }
 }

@@ -1,4 +1,5 @@
-//! `Capture`: the answer of the `exec` service, put together from a command's two outputs and its end.
+//! `Capture`: the answer of the `exec` service, put together from a command's two outputs and its
+//! end.
 //!
 //! Standard error is held back until it is known that it is not to be dropped (`No such command`);
 //! for a bare client all output is, up to `EXEC_PIECE_BYTES`, so that it arrives in one piece. What
@@ -126,7 +127,7 @@ mod tests {
     #[test]
     fn a_bare_client_gets_one_piece_and_a_line_client_gets_it_as_it_comes() {
         let mut bare = Capture::new(true);
-        assert!(bare.on_output(Output::Out, &[b'x'; EXEC_PIECE_BYTES]).is_empty());
+        assert!(bare.on_output(Output::Out, &vec![b'x'; EXEC_PIECE_BYTES]).is_empty());
         assert_eq!(bare.on_output(Output::Out, b"y").len(), EXEC_PIECE_BYTES + 1);
         let mut line = Capture::new(false);
         assert!(line.on_output(Output::Err, b"e").is_empty());

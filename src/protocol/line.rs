@@ -63,7 +63,7 @@ pub enum Framing {
 pub struct Framer {
     framing: Framing,
     is_discarding: bool,
-    scanned: usize,
+    scanned: u32,
     skip_bytes: u64,
 }
 
@@ -126,10 +126,10 @@ impl Framer {
     }
 
     fn cut_line<'a>(&mut self, shown: &'a [u8], is_end: bool, max: usize) -> Cut<'a> {
-        let Some(found) = memchr(b'\n', &shown[self.scanned..]) else {
+        let Some(found) = memchr(b'\n', &shown[self.scanned as usize..]) else {
             return self.cut_without_newline(shown, is_end, max);
         };
-        let used = self.scanned + found + 1;
+        let used = self.scanned as usize + found + 1;
         self.scanned = 0;
         self.framing = Framing::Lines;
         if self.is_discarding {
@@ -163,12 +163,13 @@ impl Framer {
             self.scanned = 0;
             return Cut::Frame { frame: Frame { body: shown, whole: shown, is_bare: false }, used };
         }
-        self.scanned = used;
+        // A longer tail is searched again, rather than counted wrongly.
+        self.scanned = u32::try_from(used).unwrap_or(0);
         Cut::Unfinished
     }
 
     fn check(&self, shown: &[u8], cut: &Cut<'_>) {
-        debug_assert!(self.scanned <= shown.len(), "invariant 1");
+        debug_assert!(self.scanned as usize <= shown.len(), "invariant 1");
         if let Cut::Frame { used, .. } | Cut::TooLong { used } | Cut::Dropped { used } = cut {
             debug_assert!((1..=shown.len()).contains(used), "invariant 2");
             debug_assert!(self.scanned == 0, "invariant 1: a cut starts anew");

@@ -1,6 +1,7 @@
 //! The wire, pure: bytes in, effects out.
 //!
-//! What it does not do: own a descriptor, read a clock, or know what a socket is. Time is passed in.
+//! What it does not do: own a descriptor, read a clock, or know what a socket is. Time is passed
+//! in.
 
 pub mod capture;
 pub mod effect;

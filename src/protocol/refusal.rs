@@ -1,5 +1,5 @@
-//! `Refusal`: what a peer is told when a request cannot be met. A code from a closed list (section 6
-//! of `docs/PROTOCOL.md`) and a text for people.
+//! `Refusal`: what a peer is told when a request cannot be met. A code from a closed list (section
+//! 6 of `docs/PROTOCOL.md`) and a text for people.
 //!
 //! What it does not do: decide how it is written (plain or framed: `reply`), or close anything.
 

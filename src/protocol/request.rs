@@ -60,8 +60,8 @@ pub struct Message<'a> {
 
 type Parsed<'a> = Result<Request<'a>, Refusal>;
 
-/// A verb: the word that selects it and the parser of what follows. A `word` that ends in `@` or `/`
-/// stands for any word with that beginning; its parser sees the rest of the word as `suffix`.
+/// A verb: the word that selects it and the parser of what follows. A `word` that ends in `@` or
+/// `/` stands for any word with that beginning; its parser sees the rest of the word as `suffix`.
 struct Verb {
     word: &'static str,
     styles: &'static [Style],
@@ -71,7 +71,8 @@ struct Verb {
 const BOTH: &[Style] = &[Style::Plain, Style::Framed];
 const FRAMED: &[Style] = &[Style::Framed];
 
-/// The verbs of the `line` service. The whole word is compared, so that their order is of no matter.
+/// The verbs of the `line` service. The whole word is compared, so that their order is of no
+/// matter.
 const VERBS: &[Verb] = &[
     Verb { word: "download", styles: BOTH, parse: |_, path| download(b"0", path) },
     Verb { word: "download@", styles: BOTH, parse: download },
@@ -210,9 +211,11 @@ fn alone<'a>(operands: &[u8], request: Request<'a>) -> Parsed<'a> {
 }
 
 fn download<'a>(offset: &'a [u8], path: &'a [u8]) -> Parsed<'a> {
-    let Some(offset) = number(offset) else {
+    if offset.is_empty() || !offset.iter().all(u8::is_ascii_digit) {
         return Err(Refusal::quoting(Code::BadRequest, offset, "an offset is a number of bytes"));
-    };
+    }
+    // No file is that long, whatever the digits say beyond.
+    let offset = number(offset).unwrap_or(u64::MAX);
     let path = needs(path, "download FILE, or download@OFFSET FILE")?;
     Ok(Request::Download { offset, path })
 }
@@ -285,6 +288,8 @@ mod tests {
     fn verbs_stand_at_the_start_and_end_at_a_blank() {
         assert_eq!(plain("download  a b "), Ok(Request::Download { offset: 0, path: b"a b " }));
         assert_eq!(plain("download@7 f"), Ok(Request::Download { offset: 7, path: b"f" }));
+        let far = Request::Download { offset: u64::MAX, path: b"f" };
+        assert_eq!(plain("download@18446744073709551616 f"), Ok(far));
         assert_eq!(plain("run\tls"), Ok(Request::Run(b"ls")));
         assert_eq!(plain("files"), Ok(Request::Files(b"")));
         assert_eq!(plain("quit "), Ok(Request::Quit));

@@ -101,7 +101,7 @@ pub fn message(out: &mut String, form: Form, from: &Name, cast: Cast, text: &str
             let end = if form == Form::Chat { "\n" } else { "" };
             write!(out, "\n{CHAT_INDENT}{from} ({cast_text}) : {text}{end}")
         }
-        Form::Talk => write!(out, "{from}|{text}\n"),
+        Form::Talk => writeln!(out, "{from}|{text}"),
         Form::TalkBare => write!(out, "{from}|{text}"),
         Form::Framed => {
             let (len, at) = (text.len(), stamp.unix_ms);

@@ -1,10 +1,10 @@
 //! `Mailbox`: word from any thread to one that polls. The only lock in the server.
 //!
-//! What it does not do: wait. Posting never blocks; a full mailbox gives the mail back. Mail from one
-//! thread arrives in the order it was posted.
+//! What it does not do: wait. Posting never blocks; a full mailbox gives the mail back. Mail from
+//! one thread arrives in the order it was posted.
 //!
-//! Invariant: whenever mail is in the box, the eventfd is readable, or its reader is between `clear`
-//! and taking; the eventfd is written only by the post that finds the box empty.
+//! Invariant: whenever mail is in the box, the eventfd is readable, or its reader is between
+//! `clear` and taking; the eventfd is written only by the post that finds the box empty.
 
 use std::collections::VecDeque;
 use std::io;
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn mail_of_one_thread_keeps_its_order() {
         let mailbox = Arc::new(Mailbox::new(usize::MAX).expect("an eventfd"));
-        let writers: Vec<_> = (0..4)
+        let writers: Vec<_> = (0..4_usize)
             .map(|writer| {
                 let mailbox = Arc::clone(&mailbox);
                 std::thread::spawn(move || (0..500).for_each(|n| mailbox.post_bounded((writer, n))))
@@ -131,10 +131,12 @@ mod tests {
             wait_readable(&[mailbox.as_fd()], Some(10_000)).expect("poll works");
             mailbox.take_all(&mut taken);
             for (writer, n) in taken.drain(..) {
-                assert_eq!(n, next[writer as usize], "writer {writer}");
-                next[writer as usize] += 1;
+                assert_eq!(n, next[writer], "writer {writer}");
+                next[writer] += 1;
             }
         }
-        writers.into_iter().for_each(|writer| writer.join().expect("a writer that does not panic"));
+        for writer in writers {
+            writer.join().expect("a writer that does not panic");
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! `Offload`: a small pool of threads for what may block (starting a process, opening a path that is
-//! not cached, listing a directory).
+//! `Offload`: a small pool of threads for what may block (starting a process, opening a path that
+//! is not cached, listing a directory).
 //!
 //! What it does not do: answer. The work posts its own result to the worker that asked.
 

@@ -29,6 +29,9 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
+    /// What one value costs, in bytes, also while it is not there.
+    pub const SLOT_BYTES: usize = size_of::<Slot<T>>();
+
     /// How many values there are.
     pub fn len(&self) -> usize {
         self.live

@@ -1,7 +1,7 @@
 //! `Timers`: what is due when, in milliseconds of the worker's clock.
 //!
-//! What it does not do: cancel. An entry that is no longer wanted comes up once, finds nothing to do,
-//! and is forgotten; so that activity on a peer never touches the heap.
+//! What it does not do: cancel. An entry that is no longer wanted comes up once, finds nothing to
+//! do, and is forgotten; so that activity on a peer never touches the heap.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -1,7 +1,8 @@
 //! `Token`: who an event is for, in the 64 bits epoll keeps for us.
 //!
 //! What it does not do: keep anything alive. A token of a peer that is gone finds nothing, because
-//! its generation is no longer in the slab; so an event for a closed peer never reaches the next one.
+//! its generation is no longer in the slab; so an event for a closed peer never reaches the next
+//! one.
 
 /// Which of a peer's descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

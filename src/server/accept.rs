@@ -21,8 +21,7 @@ use crate::protocol::speech::Service;
 use crate::reactor::token::Token;
 use crate::service::policy::allows;
 use crate::sys::epoll::Interest;
-use crate::sys::socket;
-use crate::sys::socket::Peer;
+use crate::sys::socket::{self, Peer};
 
 /// Connections taken from one listener in one turn.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -83,7 +82,8 @@ impl Acceptor {
         self.paused_until_ms = None;
     }
 
-    /// Connections wait at listener `number` (from 0). Those this worker serves are put into `here`.
+    /// Connections wait at listener `number` (from 0). Those this worker serves are put into
+    /// `here`.
     pub(crate) fn accept(&mut self, number: usize, desk: &Desk, here: &mut Vec<Arrival>) {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some(listener) = self.listeners.get(number) else { return };
@@ -160,8 +160,8 @@ impl Acceptor {
         Some(arrival)
     }
 
-    /// There is no descriptor left: the one in reserve serves to refuse whoever waits, and nobody is
-    /// accepted for a while, since a level-triggered listener would spin.
+    /// There is no descriptor left: the one in reserve serves to refuse whoever waits, and nobody
+    /// is accepted for a while, since a level-triggered listener would spin.
     fn pause(&mut self, number: usize, desk: &Desk) {
         self.reserve = None;
         if let Some(listener) = self.listeners.get(number)

@@ -4,8 +4,8 @@
 //!
 //! Plain, its one pipe is one segment, spliced as it fills. Framed, each event is one frame of what
 //! is in the pipe at that moment. On `exec`, output is read, since what is said depends on it
-//! (`protocol::capture`). It is over when the process has ended and its pipes have, or the grace for
-//! what holds them without being it; or when it was stopped, and what is in the pipes was sent.
+//! (`protocol::capture`). It is over when the process has ended and its pipes have, or the grace
+//! for what holds them without being it; or when it was stopped, and what is in the pipes was sent.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -287,9 +287,8 @@ impl Command {
                 };
             let pipe = self.pipe(source);
             let wanted = is_wanted.then_some(Interest::READ);
-            match &pipe.fd {
-                Some(fd) => desk.watch(peer, facet, fd.as_fd(), pipe.watched, wanted)?,
-                None => {}
+            if let Some(fd) = &pipe.fd {
+                desk.watch(peer, facet, fd.as_fd(), pipe.watched, wanted)?;
             }
             pipe.watched = wanted.filter(|_| pipe.fd.is_some());
         }

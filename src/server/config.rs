@@ -87,7 +87,8 @@ pub struct Limits {
     pub idle_timeout_ms: u64,
 }
 
-/// Connections at once where nothing is said. The descriptor limit is raised to fit where it may be.
+/// Connections at once where nothing is said. The descriptor limit is raised to fit where it may
+/// be.
 pub const CONNECTIONS_MAX: usize = 16_384;
 /// Commands at once where nothing is said.
 pub const RUNS_MAX: usize = 256;

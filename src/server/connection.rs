@@ -9,7 +9,6 @@
 //! 2. Messages are held back only while a plain peer's reply is in progress.
 //! 3. An idle peer owns no buffer.
 
-use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::command::Command;
@@ -18,11 +17,13 @@ use super::download::Download;
 use super::mail::{Arrival, Seat};
 use crate::protocol::limits::{BARE_DECIDE_MS, OUTPUT_BYTES_HIGH, OUTPUT_BYTES_LOW};
 use crate::protocol::line::{Framer, Framing};
+use crate::protocol::refusal::Code;
 use crate::protocol::session::{Permit, Session};
+use crate::reactor::slab::Slab;
 use crate::reactor::token::PeerId;
 use crate::service::policy::{Commands, Origin, allows};
 use crate::sys::epoll::Interest;
-use crate::sys::socket::Peer;
+use crate::sys::socket::{self, Peer};
 use crate::transfer::outqueue::OutQueue;
 use crate::transfer::segment::Shared;
 
@@ -35,7 +36,7 @@ pub(crate) enum Task {
         is_cancelled: bool,
     },
     /// A file is being sent.
-    Download(Download),
+    Download(Box<Download>),
     /// A command runs.
     Command(Box<Command>),
 }
@@ -44,14 +45,51 @@ pub(crate) enum Task {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// Send what there is, then close so that it arrives.
-    Finish(&'static str),
+    Finish(Why),
     /// As `Finish`, but by the server's own will: what is not taken by then is not waited for.
-    Dismiss(&'static str, u64),
+    Dismiss(Why, u64),
+    /// All was sent and the sending side is shut: input is read and dropped until it ends, or until
+    /// then.
+    Linger(Why, u64),
     /// Reset it, so that nobody takes what was sent for whole.
-    Reset(&'static str),
-    /// Nobody is there any more.
-    Gone(&'static str),
+    Reset(Why),
+    /// Nobody is there any more, or nobody who can be told anything.
+    Gone(Why),
 }
+
+/// Why a connection ended, as the log tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// The peer shut its sending side and has all its replies.
+    EndOfInput,
+    /// The peer said so, or was answered in a way that ends the connection.
+    Done,
+    /// The peer is gone.
+    Gone,
+    /// A file became shorter while it was sent.
+    Truncated,
+    /// The server ended it.
+    Told(Code),
+    /// A failure of the server's own.
+    Internal,
+}
+
+impl Why {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::EndOfInput => "end of input",
+            Self::Done => "done",
+            Self::Gone => "gone",
+            Self::Truncated => "truncated",
+            Self::Told(code) => code.as_str(),
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// Messages that wait, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Held(pub(crate) Vec<Shared>);
 
 /// One peer.
 #[derive(Debug)]
@@ -59,33 +97,32 @@ pub(crate) struct Connection {
     pub(crate) id: PeerId,
     pub(crate) socket: OwnedFd,
     pub(crate) peer: Peer,
-    pub(crate) uid: Option<u32>,
     pub(crate) session: Session,
     pub(crate) framer: Framer,
     /// Bytes that came and were not yet taken: an unfinished line, or lines that have to wait.
     pub(crate) inbox: Vec<u8>,
     pub(crate) output: OutQueue,
     /// Messages that wait for a plain reply to end.
-    pub(crate) held: Option<Box<VecDeque<Shared>>>,
+    pub(crate) held: Option<Box<Held>>,
     pub(crate) task: Option<Task>,
     pub(crate) fate: Option<Fate>,
-    /// Until when a closed connection's input is read and dropped.
-    pub(crate) linger_until_ms: Option<u64>,
     /// When it last did something that counts against idling; for a connection that may be bare,
     /// when its first byte came.
     pub(crate) active_ms: u64,
     /// When its timer is due, `u64::MAX` where there is none.
     pub(crate) armed_ms: u64,
-    pub(crate) opened_ms: u64,
+    pub(crate) opened_s: u32,
     pub(crate) requests: u32,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) watched: Option<Interest>,
     pub(crate) flags: Flags,
-    pub(crate) seat: Seat,
+    /// Its place among the connections there may be, held for as long as it is there.
+    _seat: Seat,
 }
 
 /// What is so, or not, of a connection.
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 #[derive(Debug, Default)]
 pub(crate) struct Flags {
     /// No more input will come.
@@ -117,7 +154,6 @@ impl Connection {
             id,
             socket,
             peer,
-            uid,
             framer: Framer::new(session.framing()),
             session,
             inbox: Vec::new(),
@@ -125,22 +161,22 @@ impl Connection {
             held: None,
             task: None,
             fate: None,
-            linger_until_ms: None,
             active_ms: now_ms,
             armed_ms: u64::MAX,
-            opened_ms: now_ms,
+            opened_s: u32::try_from(now_ms / 1000).unwrap_or(u32::MAX),
             requests: 0,
             bytes_in: 0,
             bytes_out: 0,
             watched: None,
             flags: Flags::default(),
-            seat,
+            _seat: seat,
         }
     }
 
     /// The configuration was read again.
     pub(crate) fn on_settings(&mut self, settings: &Settings) {
-        self.session.set_permit(permit(self.peer, self.uid, settings));
+        let uid = socket::peer_uid(self.socket.as_fd()).ok();
+        self.session.set_permit(permit(self.peer, uid, settings));
     }
 
     /// Where the peer is, for rules.
@@ -170,12 +206,12 @@ impl Connection {
         self.flags.is_choked = bytes > limit;
     }
 
-    /// What to wait for on the socket. Always registered, since a peer that is gone is to be noticed.
+    /// What to wait for on the socket. Always registered, since a peer that is gone is to be
+    /// noticed.
     pub(crate) fn interest(&self) -> Interest {
-        let is_lingering = self.linger_until_ms.is_some();
         let takes_input = self.takes_frames() && !self.flags.is_stalled;
         let mut interest = Interest::NONE;
-        if !self.flags.is_at_end && (is_lingering || takes_input) {
+        if !self.flags.is_at_end && (self.is_lingering() || takes_input) {
             interest = interest | Interest::READ;
         }
         if self.flags.is_sink_full {
@@ -186,23 +222,23 @@ impl Connection {
 
     /// When something is to be done about this peer though nothing happens, in milliseconds.
     pub(crate) fn deadline_ms(&self, limits: &Limits) -> u64 {
-        if let Some(until_ms) = self.linger_until_ms {
-            return until_ms;
-        }
         match (&self.fate, &self.task) {
-            (Some(Fate::Dismiss(_, until_ms)), _) => *until_ms,
-            (Some(_), _) => u64::MAX,
+            (Some(Fate::Dismiss(_, until_ms) | Fate::Linger(_, until_ms)), _) => *until_ms,
             (None, Some(Task::Command(command))) => command.deadline_ms(),
-            (None, Some(_)) => u64::MAX,
             (None, None) if self.is_undecided() => self.active_ms + BARE_DECIDE_MS,
             (None, None) if self.is_idle() => self.active_ms.saturating_add(limits.idle_timeout_ms),
-            (None, None) => u64::MAX,
+            _ => u64::MAX,
         }
     }
 
     /// Whether bytes have come and it is not known whether a newline will.
     pub(crate) fn is_undecided(&self) -> bool {
         self.framer.framing() == Framing::Undecided && !self.inbox.is_empty()
+    }
+
+    /// Whether only the end of the peer's input is waited for.
+    pub(crate) fn is_lingering(&self) -> bool {
+        matches!(self.fate, Some(Fate::Linger(..)))
     }
 
     /// Whether nothing is in progress for this peer and it is not there to receive messages.
@@ -212,7 +248,7 @@ impl Connection {
 
     /// Bytes of messages the peer has not taken.
     pub(crate) fn backlog_bytes(&self) -> usize {
-        let held = self.held.iter().flat_map(|held| held.iter());
+        let held = self.held.iter().flat_map(|held| held.0.iter());
         self.output.message_bytes() + held.map(Shared::len).sum::<usize>()
     }
 
@@ -237,3 +273,8 @@ fn permit(peer: Peer, uid: Option<u32>, settings: &Settings) -> Permit {
         _ => Permit::Denied,
     }
 }
+
+/// Bytes of user memory an idle peer costs: its slot in the slab and nothing else.
+const IDLE_BYTES_MAX: usize = 256;
+
+const _: () = assert!(Slab::<Connection>::SLOT_BYTES <= IDLE_BYTES_MAX);

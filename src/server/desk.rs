@@ -3,6 +3,7 @@
 //! What it does not do: know what a peer said, or close one.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,7 +50,8 @@ pub(crate) struct Desk {
     pub(crate) settings: Arc<Settings>,
     /// The room, on its home.
     pub(crate) room: Option<Room<Address>>,
-    /// Whether what was said could not be posted to another worker, so that the room takes no calls.
+    /// Whether what was said could not be posted to another worker, so that the room takes no
+    /// calls.
     pub(crate) is_room_stalled: bool,
     /// Calls that wait for that to end.
     pub(crate) deferred: VecDeque<(Address, Call<'static>)>,
@@ -106,10 +108,11 @@ impl Desk {
             return stamp;
         }
         let unix_ms = clock::unix_ms();
-        let unix_s = unix_ms.div_euclid(1000);
-        if self.local.0 != unix_s {
-            let clock::LocalTime { year, month, day, hour, minute, second } = clock::local(unix_s);
-            self.local = (unix_s, Civil { year, month, day, hour, minute, second });
+        let second = unix_ms.div_euclid(1000);
+        if self.local.0 != second {
+            let clock::LocalTime { year, month, day, hour, minute, second: of_minute } =
+                clock::local(second);
+            self.local = (second, Civil { year, month, day, hour, minute, second: of_minute });
         }
         *self.stamp.insert(Stamp { unix_ms, local: self.local.1 })
     }
@@ -153,8 +156,8 @@ impl Desk {
         request: &FileRequest<'_>,
     ) -> Option<Result<Found, Refusal>> {
         let serves_hidden = self.settings.hidden;
-        let shelf = self.common.shelf.as_ref()?;
-        if let Some(found) = shelf.look_cached(request, serves_hidden) {
+        let served = self.common.shelf.as_ref()?;
+        if let Some(found) = served.look_cached(request, serves_hidden) {
             return Some(found);
         }
         let errand = Errand::new(request, serves_hidden);
@@ -186,7 +189,8 @@ impl Desk {
             ("landline_commands", "Commands that run now.", &self.common.running),
         ] {
             let value = value.load(Ordering::Relaxed);
-            text += &format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n");
+            writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}")
+                .expect("a String takes all that is written");
         }
         text.into_bytes()
     }

@@ -2,9 +2,9 @@
 //!
 //! What it does not do: open it (`service::files`), or send it (`transfer`).
 //!
-//! Plain, the rest of the file is one segment. Framed, it is one chunk at a time, each measured right
-//! before its header promises it; what shrinks under way all the same is made up with zero bytes, so
-//! that the frames stay in step, and refused at the end.
+//! Plain, the rest of the file is one segment. Framed, it is one chunk at a time, each measured
+//! right before its header promises it; what shrinks under way all the same is made up with zero
+//! bytes, so that the frames stay in step, and refused at the end.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::command::Command;
-use super::connection::{Connection, Fate, Task};
+use super::connection::{Connection, Fate, Task, Why};
 use super::desk::Desk;
 use super::download::Download;
 use super::log::{Field, Level};
@@ -23,8 +23,8 @@ use crate::sys::socket::Peer;
 use crate::transfer::segment::Shared;
 use crate::transfer::sink::{Sink, SocketSink};
 
-/// How long a peer whose connection the server ends may take to take the last words, and how long its
-/// input is read and dropped once the sending side is shut, in milliseconds.
+/// How long a peer whose connection the server ends may take to take the last words, and how long
+/// its input is read and dropped once the sending side is shut, in milliseconds.
 pub(crate) const LINGER_MS: u64 = 2_000;
 
 impl Connection {
@@ -36,7 +36,7 @@ impl Connection {
             Effect::Reply(bytes) => self.output.push(bytes),
             Effect::End(bytes) => {
                 self.output.push(bytes);
-                self.fate = Some(Fate::Finish("done"));
+                self.fate = Some(Fate::Finish(Why::Done));
             }
             Effect::Cancel => self.cancel(desk),
             Effect::Count => {
@@ -64,7 +64,7 @@ impl Connection {
                 Ok(Copied::Moved(count)) => sent = count,
                 Ok(_) => self.flags.is_sink_full = true,
                 Err(_) => {
-                    self.fate = Some(Fate::Gone("reset"));
+                    self.fate = Some(Fate::Gone(Why::Gone));
                     return;
                 }
             }
@@ -84,12 +84,12 @@ impl Connection {
         let (settings, stamp) = (Arc::clone(&desk.settings), desk.stamp());
         let reply = self.session.on_outcome(outcome, &desk.terms(&settings), &stamp);
         self.output.push(reply.bytes);
-        for message in self.held.take().map(|held| *held).into_iter().flatten() {
+        for message in self.held.take().into_iter().flat_map(|held| held.0) {
             self.output.push_shared(message);
         }
         self.active_ms = desk.now_ms;
         if reply.is_end {
-            self.fate = Some(Fate::Finish("done"));
+            self.fate = Some(Fate::Finish(Why::Done));
         } else if self.flags.is_last_reply {
             self.dismiss(desk, &stopping());
         }
@@ -104,8 +104,8 @@ impl Connection {
             Ok(Found::File(file)) => {
                 desk.stats().downloads.add(1);
                 let is_framed = self.session.is_framed();
-                self.task =
-                    Some(Task::Download(Download::begin(file, is_framed, &mut self.output)));
+                let download = Download::begin(file, is_framed, &mut self.output);
+                self.task = Some(Task::Download(Box::new(download)));
             }
             Ok(Found::Text(text)) => self.on_outcome(desk, Outcome::Text(text)),
             Err(refusal) => self.on_outcome(desk, Outcome::Refused(refusal)),
@@ -145,13 +145,15 @@ impl Connection {
 
     /// A message, or a batch of them, for this peer.
     pub(crate) fn deliver(&mut self, desk: &mut Desk, messages: Shared) {
-        if self.fate.is_some() {
+        // One that says goodbye still gets what was said to it before.
+        let is_open = matches!(self.fate, None | Some(Fate::Finish(_)));
+        if !is_open {
             return;
         }
         desk.stats().deliveries.add(1);
         let backlog_bytes = self.backlog_bytes() + messages.len();
         if self.session.is_busy() && !self.session.is_framed() {
-            self.held.get_or_insert_default().push_back(messages);
+            self.held.get_or_insert_default().0.push(messages);
         } else {
             self.output.push_shared(messages);
         }
@@ -165,7 +167,7 @@ impl Connection {
 
     /// The server ends this connection by itself, and says so where the socket still takes it.
     pub(crate) fn dismiss(&mut self, desk: &mut Desk, refusal: &Refusal) {
-        let why = refusal.code.as_str();
+        let why = Why::Told(refusal.code);
         self.abandon(desk);
         self.held = None;
         self.output.cut_pipes();
@@ -183,6 +185,13 @@ impl Connection {
         if let Some(Task::Command(command)) = self.task.take() {
             let job = command.into_job();
             desk.condemned.extend(job.and_then(|job| job.condemn(desk.now_ms)));
+        }
+    }
+
+    /// Gives the peer's name back, if it has one.
+    pub(crate) fn leave_room(&mut self, desk: &mut Desk) {
+        if std::mem::take(&mut self.flags.is_known_to_room) {
+            desk.call(self.id, Call::Leave);
         }
     }
 

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use super::config::{Listen, ListenAddress};
 use super::supervisor::StartError;
 use crate::protocol::speech::Speech;
-use crate::sys::socket::Local;
-use crate::sys::{inherit, socket};
+use crate::sys::inherit;
+use crate::sys::socket::{self, Local};
 
 /// How often a free port is asked for until both families have it.
 const PORT_TRIES: usize = 16;

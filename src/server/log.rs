@@ -203,7 +203,8 @@ mod tests {
     fn lines_hold_no_control_character_and_quote_what_has_blanks() {
         assert_eq!(
             line(LogFormat::Text),
-            "2020-12-17T20:06:53Z info run peer=[::1]:5 command=\"say \\\"hi\\\"\u{fffd}\u{fffd}\"\n"
+            "2020-12-17T20:06:53Z info run peer=[::1]:5 \
+             command=\"say \\\"hi\\\"\u{fffd}\u{fffd}\"\n"
         );
         assert_eq!(
             line(LogFormat::Json),

@@ -1,4 +1,4 @@
-//! Telling the service manager how the server is (sd_notify(3)), where there is one.
+//! Telling the service manager how the server is (`sd_notify(3)`), where there is one.
 //!
 //! What it does not do: wait for it, or fail without it.
 
@@ -7,7 +7,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// Sends `state`, such as `READY=1`, to the socket that NOTIFY_SOCKET names.
+/// Sends `state`, such as `READY=1`, to the socket that `NOTIFY_SOCKET` names.
 pub(crate) fn notify(state: &str) {
     let Some(path) = env::var_os("NOTIFY_SOCKET") else { return };
     let address = match path.as_bytes() {

@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use super::connection::{Connection, Fate};
+use super::connection::{Connection, Fate, Why};
 use super::desk::Desk;
 use crate::protocol::effect::Effect;
 use crate::protocol::line::{Cut, Frame, Framing};
@@ -32,7 +32,7 @@ impl Connection {
                 self.take_in(desk, &scratch[..count]);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => self.fate = Some(Fate::Gone("reset")),
+            Err(_) => self.fate = Some(Fate::Gone(Why::Gone)),
         }
     }
 
@@ -126,7 +126,7 @@ impl Connection {
         let is_all_said = !self.flags.is_stalled && !self.session.is_busy();
         if self.flags.is_at_end && is_all_said && !self.session.has_waiting() {
             self.session.on_end();
-            self.fate = self.fate.or(Some(Fate::Finish("end of input")));
+            self.fate = self.fate.or(Some(Fate::Finish(Why::EndOfInput)));
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use super::connection::{Connection, Fate, Task};
+use super::connection::{Connection, Fate, Task, Why};
 use super::desk::Desk;
 use super::drive::LINGER_MS;
 use crate::protocol::refusal::{Code, Refusal};
@@ -25,7 +25,7 @@ impl Connection {
         let end = self.bytes_out + FLUSH_BYTES;
         while !self.flags.is_sink_full && self.wants_flush() {
             if self.advance_task(desk, scratch).is_err() {
-                self.fate = Some(Fate::Gone("lost the command"));
+                self.fate = Some(Fate::Gone(Why::Internal));
                 return;
             }
             if self.output.is_empty() {
@@ -43,7 +43,7 @@ impl Connection {
                     return;
                 }
                 Ok(Flush::SourceEnded { missing }) => self.on_source_ended(missing),
-                Err(_) => self.fate = Some(Fate::Gone("reset")),
+                Err(_) => self.fate = Some(Fate::Gone(Why::Gone)),
             }
         }
     }
@@ -62,15 +62,16 @@ impl Connection {
         }
     }
 
-    /// Acts on the fate, and waits for what is next. Why the connection is to be closed now, if it is.
-    pub(crate) fn settle(&mut self, desk: &mut Desk) -> Option<&'static str> {
+    /// Acts on the fate, and waits for what is next. Why the connection is to be closed now, if it
+    /// is.
+    pub(crate) fn settle(&mut self, desk: &mut Desk) -> Option<Why> {
         self.note_output();
         self.check();
         if let Some(why) = self.settle_fate(desk) {
             return Some(why);
         }
         if self.watch(desk).is_err() {
-            return Some("the system refused to watch it");
+            return Some(Why::Internal);
         }
         self.arm(desk);
         self.output.release();
@@ -82,7 +83,7 @@ impl Connection {
 
     fn wants_flush(&self) -> bool {
         let is_over = matches!(self.fate, Some(Fate::Gone(_) | Fate::Reset(_)));
-        !is_over && self.linger_until_ms.is_none()
+        !is_over && !self.is_lingering()
     }
 
     /// Has a task queue what comes next, or say how it came out.
@@ -120,11 +121,11 @@ impl Connection {
                 download.make_up(missing, &mut self.output);
             }
             Some(Task::Command(command)) => command.on_source_ended(),
-            _ => self.fate = Some(Fate::Reset("truncated")),
+            _ => self.fate = Some(Fate::Reset(Why::Truncated)),
         }
     }
 
-    fn settle_fate(&mut self, desk: &Desk) -> Option<&'static str> {
+    fn settle_fate(&mut self, desk: &mut Desk) -> Option<Why> {
         let (why, is_patient) = match self.fate? {
             Fate::Gone(why) => return Some(why),
             Fate::Reset(why) => {
@@ -134,19 +135,21 @@ impl Connection {
             }
             Fate::Finish(why) => (why, true),
             Fate::Dismiss(why, until_ms) => (why, desk.now_ms < until_ms),
+            Fate::Linger(why, until_ms) => {
+                let is_over = self.flags.is_at_end || desk.now_ms >= until_ms;
+                return is_over.then_some(why);
+            }
         };
-        if let Some(until_ms) = self.linger_until_ms {
-            let is_over = self.flags.is_at_end || desk.now_ms >= until_ms;
-            return is_over.then_some(why);
-        }
         if !self.output.is_empty() || self.task.is_some() {
             return (!is_patient).then_some(why);
         }
+        // Before the peer can see the end: whoever comes next may want the name.
+        self.leave_room(desk);
         if self.flags.is_at_end || socket::shutdown_write(self.socket.as_fd()).is_err() {
             return Some(why);
         }
         // Closing with unread input would destroy what was sent and not yet taken.
-        self.linger_until_ms = Some(desk.now_ms + LINGER_MS);
+        self.fate = Some(Fate::Linger(why, desk.now_ms + LINGER_MS));
         self.inbox = Vec::new();
         None
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -33,11 +34,11 @@ const MAIL_MAX: usize = 64 * 1024;
 const OFFLOAD_THREADS: usize = 4;
 
 /// Exit status for a bad option or configuration (sysexits.h, `EX_CONFIG`).
-pub const STATUS_CONFIG: u8 = 78;
+const STATUS_CONFIG: u8 = 78;
 /// Exit status where the system refused (`EX_OSERR`).
-pub const STATUS_SYSTEM: u8 = 71;
+const STATUS_SYSTEM: u8 = 71;
 /// Exit status for a failure of landline's own (`EX_SOFTWARE`).
-pub const STATUS_INTERNAL: u8 = 70;
+const STATUS_INTERNAL: u8 = 70;
 
 /// Why the server did not start, or did not end as it should.
 #[derive(Debug)]
@@ -141,8 +142,14 @@ fn warn_of_descriptors(config: &Config, log: &Log) {
 struct Server {
     common: Arc<Common>,
     workers: Vec<JoinHandle<io::Result<()>>>,
-    /// Written when a worker ends.
-    ended: Arc<Wake>,
+    ended: Arc<Ended>,
+}
+
+/// How many workers have ended; the eventfd is written when one does.
+#[derive(Debug)]
+struct Ended {
+    count: AtomicUsize,
+    wake: Wake,
 }
 
 impl Server {
@@ -161,7 +168,7 @@ impl Server {
             running: Arc::default(),
             seats: Arc::default(),
         });
-        let ended = Arc::new(Wake::new()?);
+        let ended = Arc::new(Ended { count: AtomicUsize::new(0), wake: Wake::new()? });
         let settings = Arc::new(config.settings.clone());
         let mut acceptor = Some(Acceptor::new(listeners)?);
         let started = now();
@@ -188,15 +195,15 @@ impl Server {
         reread: &dyn Fn() -> Result<Settings, String>,
     ) -> Result<(), StartError> {
         let mut is_stopping = false;
-        while !self.workers.iter().all(JoinHandle::is_finished) {
+        while self.ended() < self.workers.len() {
             // What fails here fails again below, where it is told.
-            let _ = wait_readable(&[signals.as_fd(), self.ended.as_fd()], None);
-            self.ended.clear();
+            let _ = wait_readable(&[signals.as_fd(), self.ended.wake.as_fd()], None);
+            self.ended.wake.clear();
             while let Ok(Some(signal)) = signals.next() {
                 match signal {
                     Signal::Hangup => self.on_hangup(reread),
                     Signal::Terminate | Signal::Interrupt if is_stopping => {
-                        self.tell(|| Mail::Stop)
+                        self.tell(|| Mail::Stop);
                     }
                     Signal::Terminate | Signal::Interrupt => {
                         is_stopping = true;
@@ -206,7 +213,7 @@ impl Server {
                     }
                 }
             }
-            if !is_stopping && self.workers.iter().any(JoinHandle::is_finished) {
+            if !is_stopping && self.ended() > 0 {
                 self.tell(|| Mail::Stop);
             }
         }
@@ -223,6 +230,10 @@ impl Server {
             }
         }
         Ok(())
+    }
+
+    fn ended(&self) -> usize {
+        self.ended.count.load(Ordering::Acquire)
     }
 
     fn on_hangup(&self, reread: &dyn Fn() -> Result<Settings, String>) {
@@ -248,11 +259,12 @@ impl Server {
 }
 
 /// Tells the supervisor that a worker has ended, also where it panicked.
-struct OnEnd(Arc<Wake>);
+struct OnEnd(Arc<Ended>);
 
 impl Drop for OnEnd {
     fn drop(&mut self) {
-        self.0.wake();
+        self.0.count.fetch_add(1, Ordering::Release);
+        self.0.wake.wake();
     }
 }
 

@@ -1,6 +1,8 @@
 //! `Worker`: a thread with its peers, and its turn, in fixed phases:
 //!
-//!     wait → now → accept → read and pump → mail → time → flush → settle
+//! ```text
+//! wait → now → accept → read and pump → mail → time → flush → settle
+//! ```
 //!
 //! What it does not do: know what a peer says, or what a job does. It owns the only clock, the slab
 //! of peers, and the closing of them.
@@ -19,7 +21,7 @@ use std::time::Instant;
 
 use super::accept::Acceptor;
 use super::config::Settings;
-use super::connection::{Connection, Fate, Task};
+use super::connection::{Connection, Fate, Task, Why};
 use super::desk::{Common, Desk};
 use super::drive::stopping;
 use super::log::{Field, Level};
@@ -30,6 +32,7 @@ use crate::protocol::wording;
 use crate::reactor::slab::Slab;
 use crate::reactor::token::{Facet, PeerId, Token};
 use crate::service::room::Room;
+use crate::service::run::Condemned;
 use crate::sys::epoll::{Event, Events, Interest};
 use crate::transfer::segment::{Shared, Source};
 
@@ -136,7 +139,7 @@ impl Worker {
         if !desk.again.is_empty() || !self.unposted.is_empty() {
             return Some(u64::from(!self.unposted.is_empty()));
         }
-        let condemned = desk.condemned.iter().map(|condemned| condemned.due_ms()).min();
+        let condemned = desk.condemned.iter().map(Condemned::due_ms).min();
         let paused = self.acceptor.as_ref().and_then(Acceptor::deadline_ms);
         let due = [desk.timers.next_ms(), condemned, paused, self.drained_by_ms];
         due.into_iter().flatten().min().map(|due_ms| due_ms.saturating_sub(desk.now_ms))
@@ -183,7 +186,7 @@ impl Worker {
             desk.stats().panics.add(1);
             let fields: [Field<'_>; 1] = [("peer", &connection.peer)];
             desk.common.log.say(Level::Error, "a failure of landline's own", &fields);
-            connection.fate = Some(Fate::Gone("internal"));
+            connection.fate = Some(Fate::Gone(Why::Internal));
         }
     }
 
@@ -197,7 +200,7 @@ impl Worker {
                     connection.on_readable(desk, scratch);
                 }
                 if event.gone {
-                    connection.fate = Some(Fate::Gone("gone"));
+                    connection.fate = Some(Fate::Gone(Why::Gone));
                 }
             }
             Facet::Out => on_pipe(connection, Source::Out, scratch),
@@ -244,7 +247,8 @@ impl Worker {
         }
     }
 
-    /// A peer asks the room, which is here. While another worker has no room for mail, callers wait.
+    /// A peer asks the room, which is here. While another worker has no room for mail, callers
+    /// wait.
     fn on_call(&mut self, from: Address, call: Call<'static>) {
         if self.desk.is_room_stalled {
             return self.desk.deferred.push_back((from, call));
@@ -296,9 +300,10 @@ impl Worker {
         let mut full = Vec::new();
         for _ in 0..self.unposted.len() {
             let Some((worker, mail)) = self.unposted.pop_front() else { break };
-            let left = match full.contains(&worker) {
-                true => Some(mail),
-                false => self.desk.common.crew[worker].mailbox.post(mail).err(),
+            let left = if full.contains(&worker) {
+                Some(mail)
+            } else {
+                self.desk.common.crew[worker].mailbox.post(mail).err()
             };
             if let Some(mail) = left {
                 full.push(worker);
@@ -382,13 +387,11 @@ impl Worker {
         }
     }
 
-    fn close(&mut self, peer: PeerId, why: &'static str) {
+    fn close(&mut self, peer: PeerId, why: Why) {
         let Some(mut connection) = self.peers.remove(peer) else { return };
         let desk = &mut self.desk;
         connection.abandon(desk);
-        if connection.flags.is_known_to_room {
-            desk.call(peer, Call::Leave);
-        }
+        connection.leave_room(desk);
         desk.stats().closed.add(1);
         desk.common.crew[desk.worker].peers.fetch_sub(1, Ordering::Relaxed);
         if let Some(host) = connection.host() {
@@ -406,27 +409,28 @@ fn on_pipe(connection: &mut Connection, source: Source, scratch: &mut [u8]) {
     if let Some(Task::Command(command)) = &mut connection.task
         && command.on_pipe(source, &mut connection.output, scratch).is_err()
     {
-        connection.fate = Some(Fate::Gone("lost the command"));
+        connection.fate = Some(Fate::Gone(Why::Internal));
     }
 }
 
-/// A line of the log for a connection that ended. Health checks and scrapes are told at debug level.
-fn say_closed(desk: &Desk, connection: &Connection, why: &str) {
+/// A line of the log for a connection that ended. Health checks and scrapes are told at debug
+/// level.
+fn say_closed(desk: &Desk, connection: &Connection, why: Why) {
     let is_silent = connection.bytes_in == 0 && connection.bytes_out == 0;
     let is_scrape = connection.session.speech().service == Service::Metrics;
     let level = if is_silent || is_scrape { Level::Debug } else { Level::Info };
     if !desk.common.log.wants(level) {
         return;
     }
-    let open_ms = desk.now_ms - connection.opened_ms;
+    let open_s = (desk.now_ms / 1000).saturating_sub(u64::from(connection.opened_s));
     let fields: [Field<'_>; 7] = [
         ("peer", &connection.peer),
         ("service", &connection.session.speech()),
-        ("why", &why),
+        ("why", &why.as_str()),
         ("requests", &connection.requests),
         ("received", &connection.bytes_in),
         ("sent", &connection.bytes_out),
-        ("open_ms", &open_ms),
+        ("open_s", &open_s),
     ];
     desk.common.log.say(level, "closed", &fields);
 }

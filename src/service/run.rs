@@ -22,8 +22,8 @@ use crate::sys::process::{Child, Exit, Spawn, signal_name, spawn};
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Wanted size of a pipe, in bytes; the kernel may give less.
 const PIPE_BYTES: usize = 256 * 1024;
-/// How long the output of a command that exited is waited for, in milliseconds, where something that
-/// it left behind holds the pipe.
+/// How long the output of a command that exited is waited for, in milliseconds, where something
+/// that it left behind holds the pipe.
 pub const OUTPUT_GRACE_MS: u64 = 200;
 /// How long a group that was asked to end may take, in milliseconds.
 pub const END_GRACE_MS: u64 = 500;
@@ -102,10 +102,8 @@ pub fn start(order: Order, user: &User) -> Result<Started, Refusal> {
     let environment = strings(&environment(&order, user))?;
     let program = arguments.first().ok_or_else(|| internal("a command has a program"))?;
     let (out, out_end) = new_pipe(PIPE_BYTES).map_err(|error| refusal_of(&error))?;
-    let err = match order.has_own_err {
-        true => Some(new_pipe(PIPE_BYTES).map_err(|error| refusal_of(&error))?),
-        false => None,
-    };
+    let err = order.has_own_err.then(|| new_pipe(PIPE_BYTES)).transpose();
+    let err = err.map_err(|error| refusal_of(&error))?;
     let spawned = spawn(&Spawn {
         program,
         arguments: &arguments,

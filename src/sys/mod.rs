@@ -21,11 +21,6 @@
     unsafe_code,
     reason = "the one place where system calls are made that no safe wrapper covers"
 )]
-#![allow(
-    clippy::missing_errors_doc,
-    clippy::missing_panics_doc,
-    reason = "each function's text names its errnos, and a panic is a broken invariant"
-)]
 
 use std::io;
 

@@ -4,7 +4,8 @@
 //!
 //! Invariants, asserted by `check`:
 //! 1. `memory_bytes` is the sum of what the segments hold in memory unsent.
-//! 2. `message_bytes` is the part of it in shared segments: what the peer leaves unread of messages.
+//! 2. `message_bytes` is the part of it in shared segments: what the peer leaves unread of
+//!    messages.
 //! 3. No segment is empty.
 
 use std::collections::VecDeque;

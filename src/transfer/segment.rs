@@ -1,7 +1,7 @@
 //! `Segment`: a run of output that comes from one place.
 //!
-//! What it does not do: hold a descriptor. A peer has at most one file and one command at a time, and
-//! its sink knows them.
+//! What it does not do: hold a descriptor. A peer has at most one file and one command at a time,
+//! and its sink knows them.
 
 use std::sync::Arc;
 

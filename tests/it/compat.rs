@@ -175,6 +175,16 @@ fn line_client_speaks_for_standard_input() {
 }
 
 #[test]
+fn line_client_reaches_a_unix_socket() {
+    let scratch = Scratch::new();
+    let path = format!("unix:{}", scratch.text("socket"));
+    let _server = Server::start(&["-l", &format!("line@{path}")]);
+    let mut command = Command::new(built().join("line_client"));
+    command.args([&path, "-"]);
+    expect_output(&terminal::run(command, "hello\n", || {}), 0, "hello\n");
+}
+
+#[test]
 fn downloads_are_whole_or_refused() {
     let scratch = Scratch::new();
     let bytes = Seed::new().bytes(2_500_001);

@@ -1,6 +1,7 @@
 //! Listings: `files` and `stat`, byte for byte.
 //!
-//! What it does not do: say which paths are refused; those are the same as for a download (`files`).
+//! What it does not do: say which paths are refused; those are the same as for a download
+//! (`files`).
 
 use std::ffi::OsStr;
 use std::fs::{self, File};

@@ -1,8 +1,8 @@
 //! Black-box tests: transcripts against the real program, on free ports of the loopback interface.
 //!
-//! What they rest on: `docs/PROTOCOL.md` and the manual pages, never the server's code. What they do
-//! not do: time anything, or take silence for an answer after a while. That nothing was sent is seen
-//! from what comes next: a later request whose reply must follow directly.
+//! What they rest on: `docs/PROTOCOL.md` and the manual pages, never the server's code. What they
+//! do not do: time anything, or take silence for an answer after a while. That nothing was sent is
+//! seen from what comes next: a later request whose reply must follow directly.
 //!
 //! Every wait has a deadline. A random choice prints its seed and takes it back (`LANDLINE_SEED`).
 #![allow(clippy::disallowed_methods, reason = "waits have deadlines on the real clock")]

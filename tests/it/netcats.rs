@@ -221,3 +221,22 @@ fn every_netcat_passes_messages() {
         quit(other);
     });
 }
+
+#[test]
+fn netcats_that_know_unix_sockets_reach_one() {
+    let scratch = Scratch::new();
+    let path = scratch.text("socket");
+    let _server = Server::start(&["-l", &format!("line@unix:{path}")]);
+    let by_address = format!("UNIX-CONNECT:{path}");
+    let calls: [&[&str]; 3] = [
+        &["nc.openbsd", "-N", "-U", &path],
+        &["ncat", "-U", &path],
+        &["socat", "-t", "60", "-", &by_address],
+    ];
+    for words in calls {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
+        let ended = terminal::run(command, "hello\nthere", || {});
+        assert_eq!(String::from_utf8_lossy(&ended.output), "hello\nthere", "{}", ended.errors);
+    }
+}

@@ -309,10 +309,10 @@ fn a_bare_client_of_the_line_service_gets_no_added_newline() {
     peer.expect("hi");
     peer.say("ping");
     peer.expect("pong");
-    peer.say("two\nlines");
-    peer.expect("two\nlines");
     peer.say("name bob");
     peer.expect_matching(&format!("connected to {NAME} as bob at {STAMP}"));
+    peer.say("two\nlines");
+    peer.expect("two\nlines");
     peer.say("end");
     peer.expect("end");
 }

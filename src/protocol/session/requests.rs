@@ -39,7 +39,7 @@ impl Session {
             Request::Send(message) => self.send(&message),
             Request::Help => Effect::Reply(self.done(&[], wording::HELP.as_bytes())),
             Request::Ping if self.is_framed() => Effect::Reply(self.done(&[], b"pong")),
-            Request::Ping => Effect::Reply(b"pong\n".into()),
+            Request::Ping => Effect::Reply(self.done(&[], b"pong\n")),
             Request::Quit => self.quit(),
             Request::Framed => self.on_version(terms),
             Request::Cancel => Effect::Reply(self.done(&[], b"")),

@@ -1,7 +1,7 @@
 //! A peer as a transcript: what it says, and what it must be told.
 //!
-//! What it does not do: skip anything. Each byte that arrives is accounted for by an expectation, so
-//! that a byte too many is found by the next one.
+//! What it does not do: skip anything. Each byte that arrives is accounted for by an expectation,
+//! so that a byte too many is found by the next one.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;

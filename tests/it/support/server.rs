@@ -200,8 +200,9 @@ impl Server {
     #[track_caller]
     pub(crate) fn expect_exit(&mut self) -> ExitStatus {
         let status = process::wait_within(&mut self.child, PATIENCE);
+        let status = status.unwrap_or_else(|| panic!("it does not end: {:#?}", self.log.lines()));
         self.log.wait_for_end();
-        status.unwrap_or_else(|| panic!("the server did not end: {:#?}", self.log.lines()))
+        status
     }
 
     /// Asks the server to stop and gives its exit status.
@@ -313,7 +314,10 @@ impl Log {
         let mut state = self.state.lock().expect("no thread panics with the log");
         while !state.has_ended {
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "standard error stays open: {:#?}", state.lines);
+            if left.is_zero() {
+                drop(state);
+                panic!("standard error stays open: {:#?}", self.lines());
+            }
             let waited = self.changed.wait_timeout(state, left);
             state = waited.expect("no thread panics with the log").0;
         }

@@ -1,0 +1,263 @@
+//! `Feed`: lines of standard input as requests, and what is asked by each.
+//!
+//! What it does not do: send them (`wire`), or wait for input. A line is passed on when it is whole;
+//! one that is longer than any request needs to be understood for is passed on as it comes.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
+
+use super::failure::Failure;
+use crate::protocol::limits::LINE_BYTES_MAX;
+use crate::protocol::reply::Style;
+use crate::protocol::request::{self, Request};
+
+/// Bytes that are read from standard input at once, at most.
+const READ_BYTES: usize = 64 * 1024;
+/// Requests that may wait for their replies; the server keeps no more either.
+const ASKED_MAX: usize = 1024;
+
+/// What a line asked for, as far as its reply is shown in a special way.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The line itself.
+    Echo,
+    /// A file from byte `offset` on, to be kept as `target`.
+    Save {
+        /// Where it goes.
+        target: PathBuf,
+        /// Where it begins, in bytes.
+        offset: u64,
+    },
+    /// The end.
+    Quit,
+    /// Anything else.
+    Other,
+    /// Something the server was not asked for; this is to be said instead.
+    Told(String),
+}
+
+/// What is made of a line.
+enum Form {
+    /// Every line is a request.
+    Requests,
+    /// Every line is a message, sent by a request that begins so.
+    Messages(String),
+}
+
+/// Standard input, and the requests from it that were not answered yet, in order.
+pub(super) struct Feed {
+    input: File,
+    form: Form,
+    line: Vec<u8>,
+    is_long: bool,
+    raw_left: u64,
+    is_at_end: bool,
+    /// What was asked and not answered.
+    pub(super) asked: VecDeque<Asked>,
+}
+
+impl Feed {
+    /// Standard input as requests.
+    pub(super) fn requests() -> Result<Self, Failure> {
+        Self::new(Form::Requests)
+    }
+
+    /// Standard input as messages, each sent by `start` and a line.
+    pub(super) fn messages(start: &str) -> Result<Self, Failure> {
+        Self::new(Form::Messages(start.to_owned()))
+    }
+
+    fn new(form: Form) -> Result<Self, Failure> {
+        let input = io::stdin().as_fd().try_clone_to_owned();
+        let input = input.map_err(|error| Failure::local("standard input", &error))?.into();
+        Ok(Self {
+            input,
+            form,
+            line: Vec::new(),
+            is_long: false,
+            raw_left: 0,
+            is_at_end: false,
+            asked: VecDeque::new(),
+        })
+    }
+
+    /// Whether standard input ended.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.is_at_end
+    }
+
+    /// Whether more requests may be under way.
+    pub(super) fn wants_input(&self) -> bool {
+        !self.is_at_end && self.asked.len() < ASKED_MAX
+    }
+
+    /// Reads what is there, and appends the requests in it to `outbox`.
+    pub(super) fn read(&mut self, outbox: &mut Vec<u8>) -> Result<(), Failure> {
+        let mut buffer = vec![0; READ_BYTES];
+        match self.input.read(&mut buffer) {
+            Ok(0) => self.on_end(outbox),
+            Ok(count) => self.on_bytes(&buffer[..count], outbox),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
+                ) => {}
+            Err(error) => return Err(Failure::local("standard input", &error)),
+        }
+        Ok(())
+    }
+
+    fn on_end(&mut self, outbox: &mut Vec<u8>) {
+        self.is_at_end = true;
+        if self.is_long || !self.line.is_empty() {
+            self.on_bytes(b"\n", outbox);
+        }
+    }
+
+    fn on_bytes(&mut self, mut bytes: &[u8], outbox: &mut Vec<u8>) {
+        while !bytes.is_empty() {
+            if self.raw_left > 0 {
+                let left = usize::try_from(self.raw_left).unwrap_or(usize::MAX);
+                let (raw, rest) = bytes.split_at(bytes.len().min(left));
+                outbox.extend_from_slice(raw);
+                self.raw_left -= raw.len() as u64;
+                bytes = rest;
+                continue;
+            }
+            let newline = bytes.iter().position(|byte| *byte == b'\n');
+            let (piece, rest) = bytes.split_at(newline.map_or(bytes.len(), |at| at + 1));
+            bytes = rest;
+            if self.is_long {
+                outbox.extend_from_slice(piece);
+                self.is_long = newline.is_none();
+                continue;
+            }
+            self.line.extend_from_slice(piece);
+            if newline.is_some() {
+                self.on_line(outbox);
+            } else if self.line.len() > LINE_BYTES_MAX {
+                self.is_long = true;
+                self.start(outbox);
+                outbox.append(&mut self.line);
+                self.asked.push_back(Asked::Other);
+            }
+        }
+    }
+
+    fn start(&self, outbox: &mut Vec<u8>) {
+        if let Form::Messages(start) = &self.form {
+            outbox.extend_from_slice(start.as_bytes());
+        }
+    }
+
+    fn on_line(&mut self, outbox: &mut Vec<u8>) {
+        let line = std::mem::take(&mut self.line);
+        let body = line.strip_suffix(b"\n").unwrap_or(&line);
+        let body = body.strip_suffix(b"\r").unwrap_or(body);
+        let asked = match self.form {
+            Form::Messages(_) if body.iter().all(u8::is_ascii_whitespace) => return,
+            Form::Messages(_) => Some(Asked::Other),
+            Form::Requests => asked(body),
+        };
+        if !matches!(asked, Some(Asked::Told(_))) {
+            self.start(outbox);
+            outbox.extend_from_slice(&line);
+            if matches!(self.form, Form::Requests) {
+                self.raw_left = request::payload_bytes(body, Style::Framed);
+            }
+        }
+        self.asked.extend(asked);
+    }
+}
+
+impl AsFd for Feed {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.input.as_fd()
+    }
+}
+
+/// What a framed server answers to `line`; nothing for the frames that are no requests.
+fn asked(line: &[u8]) -> Option<Asked> {
+    Some(match request::parse(line, Style::Framed) {
+        Ok(Request::Stray) => return None,
+        Ok(Request::Echo) => Asked::Echo,
+        Ok(Request::Quit) => Asked::Quit,
+        Ok(Request::Download { offset, path }) => save(path, offset),
+        Ok(_) | Err(_) => Asked::Other,
+    })
+}
+
+fn save(path: &[u8], offset: u64) -> Asked {
+    let base = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let target = PathBuf::from(OsString::from_vec([b"client_", base].concat()));
+    if target.symlink_metadata().is_ok() {
+        let text = format!("error exists: {} is there already", target.display());
+        return Asked::Told(text);
+    }
+    Asked::Save { target, offset }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fed(form: Form, pieces: &[&[u8]]) -> (String, Vec<Asked>) {
+        let input = File::open("/dev/null").expect("there is one");
+        let mut feed = Feed {
+            input,
+            form,
+            line: Vec::new(),
+            is_long: false,
+            raw_left: 0,
+            is_at_end: false,
+            asked: VecDeque::new(),
+        };
+        let mut outbox = Vec::new();
+        for piece in pieces {
+            feed.on_bytes(piece, &mut outbox);
+        }
+        assert!(feed.read(&mut outbox).is_ok(), "/dev/null can be read");
+        assert!(feed.is_at_end() && !feed.wants_input());
+        (String::from_utf8_lossy(&outbox).into_owned(), feed.asked.into())
+    }
+
+    #[test]
+    fn each_line_is_known_for_what_its_reply_will_be() {
+        let lines = b"hello\nping\nquit\ndownload@5 a/no-such-target\nin 3\nab\ndownload x";
+        let save = |name: &str, offset| Asked::Save { target: PathBuf::from(name), offset };
+        let expected = [
+            Asked::Echo,
+            Asked::Other,
+            Asked::Quit,
+            save("client_no-such-target", 5),
+            save("client_x", 0),
+        ];
+        for step in 1..lines.len() {
+            let pieces: Vec<_> = lines.chunks(step).collect();
+            let (sent, asked) = fed(Form::Requests, &pieces);
+            assert_eq!(sent.as_bytes(), [&lines[..], b"\n"].concat());
+            assert_eq!(asked, expected, "cut after each {step}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_a_line_that_is_not_blank() {
+        let form = Form::Messages("send all : ".to_owned());
+        let (sent, asked) = fed(form, &[b"one\n\n \r\ntw", b"o\r\nthree"]);
+        assert_eq!(sent, "send all : one\nsend all : two\r\nsend all : three\n");
+        assert_eq!(asked.len(), 3);
+    }
+
+    #[test]
+    fn a_long_line_is_passed_on_and_is_one_request() {
+        let long = vec![b'x'; LINE_BYTES_MAX + 1];
+        let (sent, asked) = fed(Form::Requests, &[&long, &long, b"\nping"]);
+        assert_eq!(sent.len(), 2 * long.len() + 6);
+        assert_eq!(asked, [Asked::Other, Asked::Other]);
+    }
+}

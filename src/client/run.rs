@@ -1,0 +1,115 @@
+//! `landline run`: a command's output, error output and exit status, apart.
+//!
+//! What it does not do: standard input, or terminals. What a command wrote is passed on unchanged.
+
+use std::str::FromStr as _;
+
+use nix::sys::signal::Signal as Named;
+
+use super::command::Common;
+use super::failure::{Failure, signal_status};
+use super::output::Out;
+use super::watch::Watch;
+use super::wire::{Wire, broken, misplaced};
+use crate::protocol::reply::Header;
+use crate::protocol::text;
+use crate::sys::signal::Signal;
+
+/// Where the server's time-out ended the command.
+const STATUS_TIMEOUT: u8 = 124;
+/// Where standard output was closed, as a command here would end by SIGPIPE.
+const STATUS_READER_GONE: u8 = 128 + 13;
+/// Where landline failed or the server refused.
+const STATUS_FAILED: u8 = 255;
+
+/// Runs `command` and gives its exit status. SIGINT takes it back; a second one leaves at once.
+pub(super) fn run(common: &Common, command: &str) -> Result<u8, Failure> {
+    let (mut wire, mut watch) = Wire::open(common)?;
+    let (mut out, mut err) = (Out::stdout()?, Out::stderr()?);
+    wire.say(&format!("run {command}"));
+    wire.flush(&mut watch)?;
+    watch.cancel_on_interrupt(wire.second_handle()?);
+    loop {
+        let header = wire.reply(&mut watch)?;
+        let stream = match header.kind.as_str() {
+            "out" => &mut out,
+            "err" => &mut err,
+            "done" => return ending(&header),
+            "fail" => return failing(&header, &mut wire, &mut watch),
+            _ => return Err(misplaced(&header)),
+        };
+        while let Some(piece) = wire.payload(&mut watch)? {
+            stream.write(piece, &mut watch)?;
+        }
+    }
+}
+
+/// The exit status for a command that could not be run to its end, or not be asked for.
+pub(super) fn status(failure: &Failure) -> u8 {
+    match failure {
+        Failure::ReaderGone => STATUS_READER_GONE,
+        Failure::Signalled(signal) => signal_status(*signal),
+        _ => STATUS_FAILED,
+    }
+}
+
+/// The status in `done`.
+fn ending(header: &Header) -> Result<u8, Failure> {
+    if let Some(name) = header.value("signal") {
+        return signalled(name);
+    }
+    let status = header.number("exit").and_then(|status| u8::try_from(status).ok());
+    status.ok_or_else(|| broken("a command that ended without a status"))
+}
+
+/// 128 and the number of the signal of that name (`KILL`), as it is on this host.
+fn signalled(name: &[u8]) -> Result<u8, Failure> {
+    let shown = text::clean(name);
+    let number = match Named::from_str(&format!("SIG{shown}")) {
+        Ok(signal) => signal as i32,
+        Err(_) => shown.parse().unwrap_or(0),
+    };
+    match u8::try_from(number) {
+        Ok(number @ 1..=64) => Ok(128 + number),
+        _ => Err(Failure::Failed(format!("ended by signal {shown}, which is not known here"))),
+    }
+}
+
+fn failing(header: &Header, wire: &mut Wire, watch: &mut Watch) -> Result<u8, Failure> {
+    let refusal = wire.refusal(header, watch)?;
+    match header.value("code") {
+        Some(b"cancelled") if watch.is_cancelled => Ok(signal_status(Signal::Interrupt)),
+        Some(b"timeout") => {
+            super::tell(&refusal);
+            Ok(STATUS_TIMEOUT)
+        }
+        _ => Err(refusal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status_of(line: &str) -> Option<u8> {
+        let header = Header::parse(line.as_bytes()).expect("tests write good headers");
+        ending(&header).ok()
+    }
+
+    #[test]
+    fn the_status_is_that_of_the_command() {
+        for (line, status) in [
+            ("done 0 exit=0", Some(0)),
+            ("done 0 exit=255", Some(255)),
+            ("done 0 signal=KILL", Some(137)),
+            ("done 0 signal=TERM", Some(143)),
+            ("done 0 signal=34", Some(162)),
+            ("done 0 exit=256", None),
+            ("done 0 signal=NONSENSE", None),
+            ("done 0 signal=0", None),
+            ("done 0", None),
+        ] {
+            assert_eq!(status_of(line), status, "{line}");
+        }
+    }
+}
