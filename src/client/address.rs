@@ -231,6 +231,9 @@ fn ready(fd: OwnedFd) -> OwnedFd {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::os::fd::AsRawFd as _;
+
+    use nix::sys::socket::{self as os, AddressFamily, SockFlag, SockType, SockaddrIn};
 
     use super::*;
 
@@ -260,6 +263,36 @@ mod tests {
         let text =
             "could not connect: 127.0.0.1: Connection refused (is the server running there?)";
         assert_eq!(failure, Err(Failure::Unreachable(text.to_owned())));
+        Ok(())
+    }
+
+    #[test]
+    fn a_silent_address_does_not_keep_the_next_one_waiting() -> io::Result<()> {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let silent = os::socket(AddressFamily::Inet, SockType::Stream, flags, None)?;
+        os::bind(silent.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0))?;
+        os::listen(&silent, os::Backlog::new(0)?)?;
+        let socket::Local::Inet(address) = socket::local(silent.as_fd())? else {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        };
+        // A listener whose queue is full drops what comes (listen(2)): nobody answers.
+        let mut queued = Vec::new();
+        loop {
+            let (fd, _) = socket::connect_start(address)?;
+            let answered = wait_any(&[(fd.as_fd(), false, true)], Some(50))?;
+            queued.push(fd);
+            if answered == [false] {
+                break;
+            }
+        }
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let tried = [address, listener.local_addr()?];
+        let won = Race::new(&tried).run(&Deadline::after(Some(10_000)));
+        let won = std::net::TcpStream::from(won.map_err(|_| io::ErrorKind::TimedOut)?);
+        assert_eq!(won.peer_addr()?, tried[1]);
+        let alone = Race::new(&tried[..1]).run(&Deadline::after(Some(20))).map(|_| ());
+        let text = "could not connect in the time of --timeout: 127.0.0.1: no answer";
+        assert_eq!(alone, Err(Failure::Unreachable(text.to_owned())));
         Ok(())
     }
 

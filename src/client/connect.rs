@@ -38,7 +38,7 @@ pub(super) fn connect(common: &Common, user: Option<&Name>) -> Result<(), Failur
     };
     talk.greet(user)?;
     talk.wire.feed = Some(Feed::requests()?);
-    talk.run()
+    talk.run().inspect_err(|_| talk.wire.abandon())
 }
 
 /// A download that is being saved. Where it cannot be, its bytes are dropped.

@@ -1,7 +1,7 @@
 //! `Feed`: lines of standard input as requests, and what is asked by each.
 //!
-//! What it does not do: send them (`wire`), or wait for input. A line is passed on when it is whole;
-//! one that is longer than any request needs to be understood for is passed on as it comes.
+//! What it does not do: send them (`wire`), or wait for input. A line is passed on when it is
+//! whole; one that is longer than a request ever is, is passed on as it comes.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;

@@ -1,7 +1,7 @@
 //! `Landing`: where a file comes down. Under its name it is either whole or absent.
 //!
-//! What it does not do: know where the bytes come from. Names come from the user alone, never from a
-//! server. A process that is killed without warning (SIGKILL) leaves its temporary file behind.
+//! What it does not do: know where the bytes come from. Names come from the user alone, never from
+//! a server. A process that is killed without warning (SIGKILL) leaves its temporary file behind.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};

@@ -25,21 +25,26 @@ const STATUS_FAILED: u8 = 255;
 /// Runs `command` and gives its exit status. SIGINT takes it back; a second one leaves at once.
 pub(super) fn run(common: &Common, command: &str) -> Result<u8, Failure> {
     let (mut wire, mut watch) = Wire::open(common)?;
-    let (mut out, mut err) = (Out::stdout()?, Out::stderr()?);
     wire.say(&format!("run {command}"));
     wire.flush(&mut watch)?;
     watch.cancel_on_interrupt(wire.second_handle()?);
+    follow(&mut wire, &mut watch).inspect_err(|_| wire.abandon())
+}
+
+/// Passes on what the command writes, until it ends.
+fn follow(wire: &mut Wire, watch: &mut Watch) -> Result<u8, Failure> {
+    let (mut out, mut err) = (Out::stdout()?, Out::stderr()?);
     loop {
-        let header = wire.reply(&mut watch)?;
+        let header = wire.reply(watch)?;
         let stream = match header.kind.as_str() {
             "out" => &mut out,
             "err" => &mut err,
             "done" => return ending(&header),
-            "fail" => return failing(&header, &mut wire, &mut watch),
+            "fail" => return failing(&header, wire, watch),
             _ => return Err(misplaced(&header)),
         };
-        while let Some(piece) = wire.payload(&mut watch)? {
-            stream.write(piece, &mut watch)?;
+        while let Some(piece) = wire.payload(watch)? {
+            stream.write(piece, watch)?;
         }
     }
 }

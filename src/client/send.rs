@@ -110,8 +110,8 @@ impl Tally {
         Ok(())
     }
 
-    /// The payload of `no-such-user` is the names of those who did not receive it. Says whether this
-    /// failure is another than the last one.
+    /// The payload of `no-such-user` is the names of those who did not receive it. Says whether
+    /// this failure is another than the last one.
     fn on_fail(&mut self, code: &[u8], text: &[u8]) -> bool {
         let unknown = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         if code == b"no-such-user" && unknown.count() < self.recipients {

@@ -105,6 +105,13 @@ impl Wire {
         self.socket.try_clone().map_err(|error| Failure::local("the connection", &error))
     }
 
+    /// The connection is to end by a reset: a server cannot tell a client that has gone from one
+    /// that has only no more requests, and would let a silent command run on.
+    pub(super) fn abandon(&self) {
+        // A connection that takes no options has ended already.
+        let _ = socket::set_reset_on_close(self.socket.as_fd());
+    }
+
     /// Whether nothing more comes, and all that came was taken.
     pub(super) fn is_over(&self) -> bool {
         self.is_at_end && self.frames.is_between()

@@ -55,6 +55,12 @@ impl<T> Slab<T> {
         peer
     }
 
+    /// Whether the value that was put in under this very id is still there.
+    pub fn contains(&self, peer: PeerId) -> bool {
+        let slot = self.slots.get(peer.slot as usize);
+        slot.is_some_and(|slot| slot.generation == peer.generation && slot.value.is_some())
+    }
+
     /// The value that was put in under this very id, if it is still there.
     pub fn get_mut(&mut self, peer: PeerId) -> Option<&mut T> {
         let slot = self.slots.get_mut(peer.slot as usize)?;

@@ -18,6 +18,21 @@ impl Timers {
         self.heap.push(Reverse((due_ms, token)));
     }
 
+    /// How many entries there are, those that are no longer wanted included.
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+
+    /// Forgets the entries whose token is not wanted.
+    pub fn retain(&mut self, mut is_wanted: impl FnMut(u64) -> bool) {
+        self.heap.retain(|Reverse((_, token))| is_wanted(*token));
+    }
+
     /// When the next entry is due.
     pub fn next_ms(&self) -> Option<u64> {
         self.heap.peek().map(|Reverse((due_ms, _))| *due_ms)
@@ -47,5 +62,15 @@ mod tests {
         assert_eq!((timers.pop_due(20), timers.pop_due(20)), (Some(1), Some(2)));
         assert_eq!(timers.pop_due(20), None);
         assert_eq!(timers.pop_due(30), Some(3));
+    }
+
+    #[test]
+    fn unwanted_entries_are_forgotten_and_the_order_stays() {
+        let mut timers = Timers::default();
+        (0..10).for_each(|token| timers.push(10 - token, token));
+        timers.retain(|token| token % 2 == 0);
+        assert_eq!(timers.len(), 5);
+        let popped: Vec<_> = std::iter::from_fn(|| timers.pop_due(99)).collect();
+        assert_eq!(popped, [8, 6, 4, 2, 0]);
     }
 }

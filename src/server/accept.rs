@@ -41,6 +41,8 @@ pub(crate) struct Acceptor {
     paused_until_ms: Option<u64>,
     /// Connections of the metrics listener, which count against no limit.
     metrics_seats: Arc<AtomicUsize>,
+    /// Connections that are being told that they cannot stay.
+    refused_seats: Arc<AtomicUsize>,
 }
 
 impl Acceptor {
@@ -51,6 +53,7 @@ impl Acceptor {
             reserve: Some(reserve()?),
             paused_until_ms: None,
             metrics_seats: Arc::default(),
+            refused_seats: Arc::default(),
         })
     }
 
@@ -150,12 +153,13 @@ impl Acceptor {
         desk.stats().refused.add(1);
         let fields: [Field<'_>; 2] = [("peer", &arrival.peer), ("why", &refusal.text)];
         desk.common.log.say(Level::Info, "refused", &fields);
-        if taken > limits.connections_max.saturating_add(REFUSED_MAX) {
+        if self.refused_seats.load(Ordering::Relaxed) >= REFUSED_MAX {
             if let Peer::Inet(address) = arrival.peer {
                 self.on_left(address.ip());
             }
             return None;
         }
+        arrival.seat = Seat::take(&self.refused_seats);
         arrival.refusal = Some(refusal);
         Some(arrival)
     }

@@ -97,10 +97,9 @@ impl Connection {
 
     /// A look at the shelf came to this.
     pub(crate) fn on_found(&mut self, desk: &mut Desk, found: Result<Found, Refusal>) {
-        if self.is_cancelled() {
-            return self.on_outcome(desk, Outcome::Refused(cancelled()));
-        }
         match found {
+            _ if !self.is_awaiting() => {}
+            _ if self.is_cancelled() => self.on_outcome(desk, Outcome::Refused(cancelled())),
             Ok(Found::File(file)) => {
                 desk.stats().downloads.add(1);
                 let is_framed = self.session.is_framed();
@@ -115,10 +114,14 @@ impl Connection {
     /// A command was started, or was not.
     pub(crate) fn on_started(&mut self, desk: &mut Desk, started: Result<Started, Refusal>) {
         match started {
+            Ok(Started::Running(job)) if !self.is_awaiting() => {
+                desk.condemned.extend(job.condemn(desk.now_ms));
+            }
             Ok(Started::Running(job)) if self.is_cancelled() => {
                 desk.condemned.extend(job.condemn(desk.now_ms));
                 self.on_outcome(desk, Outcome::Refused(cancelled()));
             }
+            _ if !self.is_awaiting() => {}
             Ok(Started::Running(job)) => {
                 desk.stats().runs.add(1);
                 let timeout_ms = desk.settings.limits.run_timeout_ms;
@@ -136,11 +139,10 @@ impl Connection {
 
     /// The room answered.
     pub(crate) fn on_answer(&mut self, desk: &mut Desk, answer: Answer) {
-        if matches!(answer, Answer::Joined(_)) && self.is_cancelled() {
-            // The name is taken all the same: taking it back would be a second change.
-            self.task = None;
+        if self.is_awaiting() {
+            // Cancelled or not: what the room did is done.
+            self.on_outcome(desk, Outcome::Room(answer));
         }
-        self.on_outcome(desk, Outcome::Room(answer));
     }
 
     /// A message, or a batch of them, for this peer.
@@ -210,6 +212,11 @@ impl Connection {
             Some(Task::Command(command)) => command.stop(desk, cancelled()),
             None => {}
         }
+    }
+
+    /// Whether word from another thread is still wanted: the connection may have been dismissed.
+    fn is_awaiting(&self) -> bool {
+        matches!(self.task, Some(Task::Awaited { .. }))
     }
 
     fn is_cancelled(&self) -> bool {

@@ -68,7 +68,7 @@ impl Connection {
         let terms = desk.terms(&settings);
         let mut echo = Echo::default();
         let (mut used, mut frames) = (0, 0);
-        self.flags.is_stalled = true;
+        let mut is_unfinished = false;
         self.pump_kept(desk, &terms);
         while self.takes_frames() && frames < FRAMES_PER_TURN {
             let (cut_used, effect) =
@@ -77,7 +77,7 @@ impl Connection {
                     Cut::TooLong { used } => (used, self.session.on_too_long(&terms)),
                     Cut::Dropped { used } => (used, Effect::Nothing),
                     Cut::Unfinished => {
-                        self.flags.is_stalled = false;
+                        is_unfinished = true;
                         break;
                     }
                 };
@@ -94,6 +94,8 @@ impl Connection {
             self.note_output();
         }
         self.send_now(desk, echo.take(shown));
+        let has_more = used < shown.len() || self.flags.is_at_end;
+        self.flags.is_stalled = has_more && !is_unfinished;
         self.on_taken(desk, frames);
         used
     }

@@ -40,6 +40,8 @@ use crate::transfer::segment::{Shared, Source};
 const EVENTS_PER_TURN: usize = 512;
 /// Size of the buffer all peers of a worker are read into, in bytes.
 const SCRATCH_BYTES: usize = 64 * 1024;
+/// Timers of peers that are gone which are no reason to look for them.
+const TIMERS_KEPT: usize = 4096;
 /// The worker's own token for its mailbox; listeners follow.
 const MAILBOX: u32 = 0;
 
@@ -330,10 +332,23 @@ impl Worker {
                 });
             }
         }
+        self.forget_timers();
         let now_ms = self.desk.now_ms;
         self.desk.condemned.retain_mut(|condemned| !condemned.is_over(now_ms));
         if let Some(acceptor) = &mut self.acceptor {
             acceptor.on_time(&self.desk);
+        }
+    }
+
+    /// Forgets the timers of peers that are gone, once they are many: a connection that lived for a
+    /// moment would otherwise leave an entry for as long as it might have idled.
+    fn forget_timers(&mut self) {
+        let Self { peers, desk, .. } = self;
+        if desk.timers.len() > 2 * peers.len() + TIMERS_KEPT {
+            desk.timers.retain(|token| match Token::unpack(token) {
+                Token::Peer(peer, _) => peers.contains(peer),
+                Token::Own(_) => true,
+            });
         }
     }
 

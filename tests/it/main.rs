@@ -8,6 +8,8 @@
 #![allow(clippy::disallowed_methods, reason = "waits have deadlines on the real clock")]
 
 mod chat;
+#[cfg(feature = "client")]
+mod client;
 mod compat;
 mod echo;
 mod events;
