@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,7 @@ static void serve(void)
 {
     struct epoll_event events[EVENTS_MAX];
     int listener = listener_on_free_port();
+    signal(SIGPIPE, SIG_IGN);
     epoll = epoll_create1(EPOLL_CLOEXEC);
     watch(EPOLL_CTL_ADD, listener, EPOLLIN);
     for (;;) {

@@ -5,7 +5,6 @@
 #include "base.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/wait.h>
 
 enum { PIPE_BYTES = 65536 };
@@ -79,7 +78,6 @@ int main(int argc, char **argv)
 {
     if (argc < 2)
         die("usage: run PROGRAM [ARGUMENT]...");
-    signal(SIGPIPE, SIG_IGN);
     program = argv + 1;
     serve();
 }

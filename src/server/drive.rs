@@ -44,7 +44,7 @@ impl Connection {
                 self.on_outcome(desk, Outcome::Text(text));
             }
             Effect::Files(request) => match desk.look(self.id, &request) {
-                Some(found) => self.on_found(desk, found),
+                Some(found) => self.find(desk, found),
                 None => self.task = Some(Task::Awaited { is_cancelled: false }),
             },
             Effect::Run(command) => self.run(desk, command),
@@ -95,11 +95,17 @@ impl Connection {
         }
     }
 
-    /// A look at the shelf came to this.
+    /// A look at the shelf, on another thread, came to this.
     pub(crate) fn on_found(&mut self, desk: &mut Desk, found: Result<Found, Refusal>) {
+        if self.is_cancelled() {
+            self.on_outcome(desk, Outcome::Refused(cancelled()));
+        } else if self.is_awaiting() {
+            self.find(desk, found);
+        }
+    }
+
+    fn find(&mut self, desk: &mut Desk, found: Result<Found, Refusal>) {
         match found {
-            _ if !self.is_awaiting() => {}
-            _ if self.is_cancelled() => self.on_outcome(desk, Outcome::Refused(cancelled())),
             Ok(Found::File(file)) => {
                 desk.stats().downloads.add(1);
                 let is_framed = self.session.is_framed();

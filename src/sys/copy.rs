@@ -262,8 +262,11 @@ mod tests {
         file.sync_all()?;
         // Some file systems keep what they hold in memory alone.
         posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
-        let is_resident = is_resident(&file)?;
-        assert_eq!(is_cached(file.as_fd(), 0)?, is_resident);
+        let was_resident = is_resident(&file)?;
+        let cached = is_cached(file.as_fd(), 0)?;
+        // Asking may itself have had the page read in, and pages are dropped in their own time.
+        assert!(cached || !was_resident || !is_resident(&file)?);
+        assert!(!cached || is_resident(&file)?);
         Ok(())
     }
 

@@ -104,8 +104,8 @@ impl Fetch {
         let hello = all.iter().position(|&byte| byte == b'\n').ok_or("no reply")? + 1;
         let reply = all[hello..].strip_suffix(b"done 0\n").ok_or("no final frame")?;
         let data = [format!("data {}\n", content.len()).as_bytes(), content].concat();
-        let whole = reply.starts_with(b"file 0 ")
-            && reply.windows(data.len()).any(|window| window == data);
+        let whole =
+            reply.starts_with(b"file 0 ") && reply.windows(data.len()).any(|window| window == data);
         if whole { Ok(reply.to_vec()) } else { Err("the frames do not hold the file".into()) }
     }
 }
