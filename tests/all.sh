@@ -59,7 +59,7 @@ install_missing() {
 
 # Programs of the administrator, busybox among them, are not on everybody's path.
 export PATH="$PATH:/usr/sbin:/sbin"
-command -v cargo >/dev/null || fail "no cargo here; https://rustup.rs installs Rust"
+command -v cargo >/dev/null || fail "no cargo here: install Rust first"
 install_missing
 
 say "building the server alone, and its tests"

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,6 +23,7 @@ use crate::service::files::{Errand, Found, Shelf};
 use crate::service::room::Room;
 use crate::service::run::{self, Condemned, Order};
 use crate::sys::clock;
+use crate::sys::copy;
 use crate::sys::epoll::{Epoll, Interest};
 use crate::sys::host::User;
 
@@ -169,6 +170,23 @@ impl Desk {
             }
         }));
         if is_taken { None } else { Some(Err(overloaded())) }
+    }
+
+    /// Has a piece of a file read into memory; word of it comes by mail. False where that cannot be.
+    pub(crate) fn read_ahead(
+        &self,
+        peer: PeerId,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        bytes: u64,
+    ) -> bool {
+        let Ok(file) = file.try_clone_to_owned() else { return false };
+        let (common, worker) = (Arc::clone(&self.common), self.worker);
+        self.common.offload.submit(Box::new(move || {
+            // What cannot be read is met again, and told, when it is to be sent.
+            let _ = copy::read_ahead(file.as_fd(), offset, usize::try_from(bytes).unwrap_or(0));
+            common.crew[worker].mailbox.post_bounded(Mail::Warmed(peer));
+        }))
     }
 
     /// Has a command started; what came of it comes by mail.

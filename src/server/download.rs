@@ -8,13 +8,16 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use super::desk::Desk;
 use crate::protocol::effect::Outcome;
 use crate::protocol::limits::CHUNK_BYTES_MAX;
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::reply;
+use crate::reactor::token::PeerId;
 use crate::service::files::OpenFile;
 use crate::sys::beneath::metadata;
 use crate::transfer::outqueue::OutQueue;
+use crate::transfer::sink::WINDOW_BYTES;
 
 /// A download in progress.
 #[derive(Debug)]
@@ -23,13 +26,18 @@ pub(crate) struct Download {
     next: u64,
     end: u64,
     refusal: Option<Refusal>,
+    /// Up to which offset the file was read ahead.
+    warm_to: u64,
+    /// Whether it is being read ahead, so that nothing of it can be sent.
+    is_warming: bool,
 }
 
 impl Download {
     /// Begins one: queues its head, and plain all of it.
     pub(crate) fn begin(open: OpenFile, is_framed: bool, output: &mut OutQueue) -> Self {
         let OpenFile { file, size, mtime_s, name, offset } = open;
-        let mut download = Self { file, next: offset, end: size, refusal: None };
+        let mut download =
+            Self { file, next: offset, end: size, refusal: None, warm_to: 0, is_warming: false };
         if is_framed {
             let name = String::from_utf8_lossy(&name);
             let (size, mtime) = (size.to_string(), mtime_s.to_string());
@@ -44,6 +52,26 @@ impl Download {
 
     pub(crate) fn file(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+
+    pub(crate) fn warm_to(&self) -> u64 {
+        self.warm_to
+    }
+
+    pub(crate) fn is_warming(&self) -> bool {
+        self.is_warming
+    }
+
+    /// The next window is not in memory: has it read by a thread that may wait for a disk.
+    pub(crate) fn warm(&mut self, desk: &Desk, peer: PeerId, offset: u64) {
+        self.warm_to = offset + WINDOW_BYTES;
+        // Where it cannot be handed on, the worker waits for the disk itself.
+        self.is_warming = desk.read_ahead(peer, self.file.as_fd(), offset, WINDOW_BYTES);
+    }
+
+    /// The next window was read.
+    pub(crate) fn on_warm(&mut self) {
+        self.is_warming = false;
     }
 
     /// Queues the next chunk once the one before is sent.

@@ -67,6 +67,8 @@ pub(crate) enum Mail {
     Arrived(Arrival),
     /// A look at the shelf came to this.
     Found(PeerId, Result<Found, Refusal>),
+    /// The next piece of the peer's file is in memory.
+    Warmed(PeerId),
     /// A command was started, or was not.
     Started(PeerId, Result<Started, Refusal>),
     /// To the home: a peer asks the room.

@@ -23,7 +23,8 @@ impl Connection {
     pub(crate) fn flush(&mut self, desk: &mut Desk, scratch: &mut [u8]) {
         self.flags.is_cut_short = false;
         let end = self.bytes_out + FLUSH_BYTES;
-        while !self.flags.is_sink_full && self.wants_flush() {
+        self.flags.is_source_empty = false;
+        while !self.flags.is_sink_full && !self.flags.is_source_empty && self.wants_flush() {
             if self.advance_task(desk, scratch).is_err() {
                 self.fate = Some(Fate::Gone(Why::Internal));
                 return;
@@ -34,10 +35,7 @@ impl Connection {
             match self.flush_once(desk, end.saturating_sub(self.bytes_out)) {
                 Ok(Flush::Drained) => {}
                 Ok(Flush::SinkFull) => self.flags.is_sink_full = true,
-                Ok(Flush::SourceEmpty) => {
-                    self.flags.is_source_empty = true;
-                    return;
-                }
+                Ok(Flush::SourceEmpty) => self.on_source_empty(desk),
                 Ok(Flush::Budget) => {
                     self.flags.is_cut_short = true;
                     return;
@@ -83,7 +81,8 @@ impl Connection {
 
     fn wants_flush(&self) -> bool {
         let is_over = matches!(self.fate, Some(Fate::Gone(_) | Fate::Reset(_)));
-        !is_over && !self.is_lingering()
+        let is_warming = matches!(&self.task, Some(Task::Download(d)) if d.is_warming());
+        !is_over && !is_warming && !self.is_lingering()
     }
 
     /// Has a task queue what comes next, or say how it came out.
@@ -103,16 +102,31 @@ impl Connection {
     }
 
     fn flush_once(&mut self, desk: &Desk, budget: u64) -> io::Result<Flush> {
-        let (file, out, err) = match &self.task {
-            Some(Task::Download(download)) => (Some(download.file()), None, None),
-            Some(Task::Command(command)) => (None, command.out(), command.err()),
-            Some(Task::Awaited { .. }) | None => (None, None, None),
+        let socket = self.socket.as_fd();
+        let mut sink = match &self.task {
+            Some(Task::Download(download)) => {
+                SocketSink::new(socket, Some(download.file()), None, None)
+                    .warm_to(download.warm_to())
+            }
+            Some(Task::Command(command)) => {
+                SocketSink::new(socket, None, command.out(), command.err())
+            }
+            Some(Task::Awaited { .. }) | None => SocketSink::new(socket, None, None, None),
         };
-        let mut sink = SocketSink::new(self.socket.as_fd(), file, out, err);
         let flushed = self.output.flush(&mut sink, budget);
         let sent = sink.sent();
         self.count_sent(desk, sent);
         flushed
+    }
+
+    fn on_source_empty(&mut self, desk: &Desk) {
+        let Some(Task::Download(download)) = &mut self.task else {
+            self.flags.is_source_empty = true;
+            return;
+        };
+        if let Some(offset) = self.output.file_offset() {
+            download.warm(desk, self.id, offset);
+        }
     }
 
     fn on_source_ended(&mut self, missing: u64) {

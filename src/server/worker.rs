@@ -228,6 +228,11 @@ impl Worker {
         match mail {
             Mail::Arrived(arrival) => self.on_arrival(arrival),
             Mail::Found(peer, found) => self.with(peer, |c, desk, _| c.on_found(desk, found)),
+            Mail::Warmed(peer) => self.with(peer, |c, _, _| {
+                if let Some(Task::Download(download)) = &mut c.task {
+                    download.on_warm();
+                }
+            }),
             Mail::Started(peer, started) => {
                 self.with(peer, |c, desk, _| c.on_started(desk, started));
             }

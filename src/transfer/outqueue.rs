@@ -130,6 +130,14 @@ impl OutQueue {
         self.segments.iter().any(is_it)
     }
 
+    /// Where the piece of the peer's file begins that comes next.
+    pub fn file_offset(&self) -> Option<u64> {
+        self.segments.iter().find_map(|segment| match segment {
+            Segment::File { offset, .. } => Some(*offset),
+            _ => None,
+        })
+    }
+
     /// Puts bytes before all that is queued.
     pub fn push_front(&mut self, bytes: Vec<u8>) {
         if !bytes.is_empty() {

@@ -14,7 +14,8 @@ pub trait Sink {
     /// Sends bytes from memory; `Moved` or `SinkFull`. `more` says that something follows at once,
     /// so that the kernel may put both in one packet (`MSG_MORE`, send(2)).
     fn write_vectored(&mut self, slices: &[IoSlice<'_>], more: bool) -> io::Result<Copied>;
-    /// Sends at most `bytes_max` of the peer's open file; `SourceEnded` where it ends before.
+    /// Sends at most `bytes_max` of the peer's open file; `SourceEnded` where it ends before,
+    /// `SourceEmpty` where what comes next would have to be read from a disk first.
     fn send_file(&mut self, offset: u64, bytes_max: u64) -> io::Result<Copied>;
     /// Sends at most `bytes_max` from a pipe of the peer's command.
     fn splice_from(&mut self, source: Source, bytes_max: u64) -> io::Result<Copied>;
@@ -22,7 +23,9 @@ pub trait Sink {
 
 /// The most one call moves from a file or a pipe, in bytes: what may be done between two looks at
 /// the other peers.
-const WINDOW_BYTES: u64 = 1024 * 1024;
+pub const WINDOW_BYTES: u64 = 1024 * 1024;
+/// How far apart the pages are that are looked at to tell whether a window is in memory, in bytes.
+const PROBE_BYTES: u64 = 256 * 1024;
 
 /// A peer's socket and what may be sent to it without a copy.
 #[derive(Debug)]
@@ -31,6 +34,7 @@ pub struct SocketSink<'a> {
     file: Option<BorrowedFd<'a>>,
     out: Option<BorrowedFd<'a>>,
     err: Option<BorrowedFd<'a>>,
+    warm_to: u64,
     sent: u64,
 }
 
@@ -43,7 +47,13 @@ impl<'a> SocketSink<'a> {
         out: Option<BorrowedFd<'a>>,
         err: Option<BorrowedFd<'a>>,
     ) -> Self {
-        Self { socket, file, out, err, sent: 0 }
+        Self { socket, file, out, err, warm_to: 0, sent: 0 }
+    }
+
+    /// The file was read ahead up to this offset, so that no more is asked whether it is in memory.
+    #[must_use]
+    pub fn warm_to(self, offset: u64) -> Self {
+        Self { warm_to: offset, ..self }
     }
 
     /// How many bytes were sent, from wherever.
@@ -57,6 +67,21 @@ impl<'a> SocketSink<'a> {
         }
         copied
     }
+}
+
+/// Whether a piece of a file seems to be in memory: `sendfile` would wait for a disk otherwise, and
+/// with it every peer of this worker. Pages between those that are looked at may still be missing;
+/// the kernel reads ahead for a reader in sequence.
+fn is_in_memory(file: BorrowedFd<'_>, offset: u64, bytes: u64) -> io::Result<bool> {
+    let last = offset + bytes.saturating_sub(1);
+    let mut probe = offset;
+    while copy::is_cached(file, probe)? {
+        if probe == last {
+            return Ok(true);
+        }
+        probe = (probe + PROBE_BYTES).min(last);
+    }
+    Ok(false)
 }
 
 fn window(bytes_max: u64) -> usize {
@@ -77,13 +102,13 @@ impl Sink for SocketSink<'_> {
     }
 
     fn send_file(&mut self, offset: u64, bytes_max: u64) -> io::Result<Copied> {
-        match self.file {
-            Some(file) => {
-                let copied = copy::send_file(self.socket, file, offset, window(bytes_max))?;
-                Ok(self.count(copied))
-            }
-            None => Ok(Copied::SourceEnded),
+        let Some(file) = self.file else { return Ok(Copied::SourceEnded) };
+        let bytes = bytes_max.min(WINDOW_BYTES);
+        if offset + bytes > self.warm_to && !is_in_memory(file, offset, bytes)? {
+            return Ok(Copied::SourceEmpty);
         }
+        let copied = copy::send_file(self.socket, file, offset, window(bytes))?;
+        Ok(self.count(copied))
     }
 
     fn splice_from(&mut self, source: Source, bytes_max: u64) -> io::Result<Copied> {
