@@ -33,6 +33,7 @@ pub(super) fn connect(common: &Common, user: Option<&Name>) -> Result<(), Failur
         held: Vec::new(),
         held_bytes: 0,
         saving: None,
+        is_in_output: false,
         is_quiet: common.quiet,
         has_quit: false,
     };
@@ -56,6 +57,7 @@ struct Talk {
     held: Vec<String>,
     held_bytes: usize,
     saving: Option<Saving>,
+    is_in_output: bool,
     is_quiet: bool,
     has_quit: bool,
 }
@@ -84,7 +86,8 @@ impl Talk {
                 None if self.wire.is_over() => return self.verdict(),
                 None => self.wire.fill(&mut self.watch)?,
             }
-            if self.screen.is_line_start() || self.held_bytes > HELD_BYTES_MAX {
+            let may_show = self.screen.is_line_start() || !self.is_in_output;
+            if may_show || self.held_bytes > HELD_BYTES_MAX {
                 self.show_held()?;
             }
         }
@@ -156,7 +159,10 @@ impl Talk {
     fn on_part(&mut self, header: &Header) -> Result<(), Failure> {
         let front = self.wire.feed.as_ref().and_then(|feed| feed.asked.front());
         match (header.kind.as_str(), front, &mut self.saving) {
-            ("out" | "err", Some(Asked::Other), None) => self.show(),
+            ("out" | "err", Some(Asked::Other), None) => {
+                self.is_in_output = true;
+                self.show()
+            }
             ("file", Some(Asked::Save { target, offset }), saving @ None) => {
                 let transfer = Transfer::begin(header, *offset)?;
                 let landing = Landing::begin(target, false);
@@ -181,6 +187,7 @@ impl Talk {
         let asked = self.wire.feed.as_mut().and_then(|feed| feed.asked.pop_front());
         let Some(asked) = asked else { return Err(misplaced(header)) };
         let saving = self.saving.take();
+        self.is_in_output = false;
         if header.kind == "fail" {
             self.screen.end_reply(&mut self.watch)?;
             let refusal = self.wire.refusal(header, &mut self.watch)?;

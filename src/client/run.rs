@@ -71,13 +71,20 @@ fn ending(header: &Header) -> Result<u8, Failure> {
 fn signalled(name: &[u8]) -> Result<u8, Failure> {
     let shown = text::clean(name);
     let number = match Named::from_str(&format!("SIG{shown}")) {
-        Ok(signal) => signal as i32,
-        Err(_) => shown.parse().unwrap_or(0),
+        Ok(signal) => Some(signal as i32),
+        Err(_) => real_time(&shown).or_else(|| shown.parse().ok()),
     };
-    match u8::try_from(number) {
-        Ok(number @ 1..=64) => Ok(128 + number),
+    match number.map(u8::try_from) {
+        Some(Ok(number @ 1..=64)) => Ok(128 + number),
         _ => Err(Failure::Failed(format!("ended by signal {shown}, which is not known here"))),
     }
+}
+
+/// `RTMIN`, `RTMIN+3` (signal(7)).
+fn real_time(name: &str) -> Option<i32> {
+    let past = name.strip_prefix("RTMIN")?;
+    let past = if past.is_empty() { 0 } else { past.strip_prefix('+')?.parse::<u8>().ok()? };
+    Some(libc::SIGRTMIN() + i32::from(past))
 }
 
 fn failing(header: &Header, wire: &mut Wire, watch: &mut Watch) -> Result<u8, Failure> {
@@ -109,6 +116,8 @@ mod tests {
             ("done 0 signal=KILL", Some(137)),
             ("done 0 signal=TERM", Some(143)),
             ("done 0 signal=34", Some(162)),
+            ("done 0 signal=RTMIN+3", Some(128 + 37)),
+            ("done 0 signal=RTMIN+99", None),
             ("done 0 exit=256", None),
             ("done 0 signal=NONSENSE", None),
             ("done 0 signal=0", None),

@@ -172,7 +172,8 @@ impl Desk {
         if is_taken { None } else { Some(Err(overloaded())) }
     }
 
-    /// Has a piece of a file read into memory; word of it comes by mail. False where that cannot be.
+    /// Has a piece of a file read into memory; word of it comes by mail. False where that cannot
+    /// be.
     pub(crate) fn read_ahead(
         &self,
         peer: PeerId,

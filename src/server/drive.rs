@@ -54,23 +54,32 @@ impl Connection {
 
     /// Sends bytes without a copy where nothing is queued before them.
     pub(crate) fn send_now(&mut self, desk: &Desk, bytes: &[u8]) {
-        if bytes.is_empty() || self.fate.is_some() {
-            return;
+        if !bytes.is_empty() && self.fate.is_none() {
+            let sent = self.try_send(desk, bytes);
+            self.output.push_copy(&bytes[sent..]);
         }
-        let mut sent = 0;
-        if self.output.is_empty() && !self.flags.is_sink_full {
-            let mut sink = SocketSink::new(self.socket.as_fd(), None, None, None);
-            match sink.write_vectored(&[IoSlice::new(bytes)], false) {
-                Ok(Copied::Moved(count)) => sent = count,
-                Ok(_) => self.flags.is_sink_full = true,
-                Err(_) => {
-                    self.fate = Some(Fate::Gone(Why::Gone));
-                    return;
-                }
+    }
+
+    /// Sends what can be sent of `bytes` right now, which is nothing where output is queued.
+    fn try_send(&mut self, desk: &Desk, bytes: &[u8]) -> usize {
+        if !self.output.is_empty() || self.flags.is_sink_full {
+            return 0;
+        }
+        let mut sink = SocketSink::new(self.socket.as_fd(), None, None, None);
+        match sink.write_vectored(&[IoSlice::new(bytes)], false) {
+            Ok(Copied::Moved(sent)) => {
+                self.count_sent(desk, sent as u64);
+                sent
             }
-            self.count_sent(desk, sent as u64);
+            Ok(_) => {
+                self.flags.is_sink_full = true;
+                0
+            }
+            Err(_) => {
+                self.fate = Some(Fate::Gone(Why::Gone));
+                0
+            }
         }
-        self.output.push_copy(&bytes[sent..]);
     }
 
     pub(crate) fn count_sent(&mut self, desk: &Desk, bytes: u64) {
@@ -152,21 +161,21 @@ impl Connection {
     }
 
     /// A message, or a batch of them, for this peer.
-    pub(crate) fn deliver(&mut self, desk: &mut Desk, messages: Shared) {
+    pub(crate) fn deliver(&mut self, desk: &mut Desk, mut messages: Shared) {
         // One that says goodbye still gets what was said to it before.
         let is_open = matches!(self.fate, None | Some(Fate::Finish(_)));
         if !is_open {
             return;
         }
         desk.stats().deliveries.add(1);
-        let backlog_bytes = self.backlog_bytes() + messages.len();
         if self.session.is_busy() && !self.session.is_framed() {
             self.held.get_or_insert_default().0.push(messages);
         } else {
+            messages.start += self.try_send(desk, messages.bytes());
             self.output.push_shared(messages);
         }
         let backlog_bytes_max = desk.settings.limits.backlog_bytes_max;
-        if backlog_bytes > backlog_bytes_max {
+        if self.backlog_bytes() > backlog_bytes_max {
             desk.stats().slow.add(1);
             let text = format!("more than {backlog_bytes_max} bytes of messages were left unread");
             self.dismiss(desk, &Refusal::new(Code::Slow, text));

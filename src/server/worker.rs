@@ -11,7 +11,7 @@
 //! 1. A peer is closed at the end of a turn alone, so that no phase before meets half of one.
 //! 2. A peer in `touched` is flushed and settled in this very turn.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -112,9 +112,12 @@ impl Worker {
                 Token::Peer(peer, facet) => self.on_event(peer, facet, event),
             }
         }
-        for peer in std::mem::take(&mut self.desk.again) {
+        // What goes on in this turn may want to go on in the next one, but not in this one again.
+        for index in 0..self.desk.again.len() {
+            let peer = self.desk.again[index];
             self.with(peer, |connection, desk, _| connection.take_up(desk));
         }
+        self.desk.again.clear();
         if has_mail {
             self.take_mail();
         }
@@ -282,23 +285,20 @@ impl Worker {
     /// Hands out what was said in the room.
     fn hand_out(&mut self) {
         self.post_again();
-        let Some(room) = self.desk.room.as_mut().filter(|room| !room.is_quiet()) else { return };
-        let deliveries = room.take_deliveries();
-        let mut elsewhere: Vec<Vec<(PeerId, Shared)>> =
-            vec![Vec::new(); self.desk.common.crew.len()];
-        for delivery in deliveries {
-            let Address { worker, peer } = delivery.to;
-            if worker == self.desk.worker {
-                self.with(peer, |c, desk, _| c.deliver(desk, delivery.range));
+        // Taken out for the while: nobody who is given a message calls the room.
+        let Some(mut room) = self.desk.room.take() else { return };
+        let here = self.desk.worker;
+        let mut elsewhere: BTreeMap<usize, Vec<(PeerId, Shared)>> = BTreeMap::new();
+        room.hand_out(|Address { worker, peer }, messages| {
+            if worker == here {
+                self.with(peer, |c, desk, _| c.deliver(desk, messages));
             } else {
-                elsewhere[worker].push((peer, delivery.range));
+                elsewhere.entry(worker).or_default().push((peer, messages));
             }
-        }
-        for (worker, messages) in elsewhere.into_iter().enumerate() {
-            if !messages.is_empty() {
-                self.unposted.push_back((worker, Mail::Deliver(messages)));
-            }
-        }
+        });
+        self.desk.room = Some(room);
+        let mail = elsewhere.into_iter().map(|(worker, all)| (worker, Mail::Deliver(all)));
+        self.unposted.extend(mail);
         self.post_again();
     }
 

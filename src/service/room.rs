@@ -24,15 +24,6 @@ use crate::transfer::segment::Shared;
 /// of one short message keeps its whole block alive.
 const BLOCK_BYTES_FULL: usize = 64 * 1024;
 
-/// A range of a block and the peer it is for.
-#[derive(Clone, Debug)]
-pub struct Delivery<A> {
-    /// The recipient.
-    pub to: A,
-    /// What it is sent.
-    pub range: Shared,
-}
-
 #[derive(Debug)]
 struct Member<A> {
     name: Name,
@@ -109,7 +100,7 @@ impl<A: Copy + Eq + Hash> Room<A> {
     }
 
     /// Hands out what was said since the last time, in order for each recipient.
-    pub fn take_deliveries(&mut self) -> impl Iterator<Item = Delivery<A>> + use<A> {
+    pub fn hand_out(&mut self, mut give: impl FnMut(A, Shared)) {
         self.batch += 1;
         let blocks: [Option<Arc<[u8]>>; Form::COUNT] = std::array::from_fn(|form| {
             let block = &mut self.blocks[form];
@@ -117,11 +108,10 @@ impl<A: Copy + Eq + Hash> Room<A> {
             block.clear();
             shared
         });
-        std::mem::take(&mut self.pieces).into_iter().map(move |piece| {
+        for piece in self.pieces.drain(..) {
             let block = blocks[piece.form.index()].clone().expect("a piece is of a written block");
-            let range = Shared { block, start: piece.start, end: piece.end };
-            Delivery { to: piece.to, range }
-        })
+            give(piece.to, Shared { block, start: piece.start, end: piece.end });
+        }
     }
 
     /// Whether nothing waits to be handed out.
@@ -316,9 +306,11 @@ mod tests {
         }
 
         fn deliveries(&mut self) -> Vec<(u32, String)> {
-            let deliveries = self.0.take_deliveries();
-            let text = |range: &Shared| String::from_utf8_lossy(range.bytes()).into_owned();
-            deliveries.map(|delivery| (delivery.to, text(&delivery.range))).collect()
+            let mut deliveries = Vec::new();
+            self.0.hand_out(|to, range| {
+                deliveries.push((to, String::from_utf8_lossy(range.bytes()).into_owned()));
+            });
+            deliveries
         }
     }
 

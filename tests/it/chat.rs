@@ -83,6 +83,7 @@ fn the_ways_to_write_to_one_user_are_the_same() {
         ("send bob : a : b | c", "a : b | c"),
         ("send bob : send all : x", "send all : x"),
         ("send bob bob : once", "once"),
+        ("send\tbob\t:\ttabs\tinside\t", "tabs\tinside"),
         ("hi | bob", "hi"),
         ("hi|bob", "hi"),
         ("  hi  there |  bob ", "hi  there"),
@@ -149,7 +150,9 @@ fn unknown_users_are_reported_and_the_others_still_receive() {
 fn malformed_messages_are_bad_requests_and_reach_nobody() {
     let server = Server::line(&[]);
     let (mut alice, mut bob) = (server.named("alice"), server.named("bob"));
-    for request in ["send", "send ", "send bob", "send bob hi", "send : hi"] {
+    let requests =
+        ["send", "send ", "send bob", "send bob hi", "send : hi", "send all", "send bob :"];
+    for request in requests {
         alice.say(format!("{request}\n"));
         alice.expect_error("bad-request");
     }
@@ -307,6 +310,20 @@ fn whoever_leaves_frees_the_name() {
         expect_message(&mut next, "watcher", "singlecasted", "hello");
         next.say("quit\n");
         next.expect_end();
+    }
+}
+
+#[test]
+fn a_name_is_free_before_its_owner_sees_the_end() {
+    let server = Server::line(&[]);
+    let mut alice = server.named("alice");
+    for round in 0..20 {
+        let mut bob = server.named("bob");
+        alice.say(format!("send bob : {round}\nget_list\n"));
+        alice.expect("users: alice bob\n");
+        bob.say("quit\n");
+        expect_message(&mut bob, "alice", "singlecasted", &round.to_string());
+        bob.expect_end();
     }
 }
 

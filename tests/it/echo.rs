@@ -96,6 +96,22 @@ fn a_word_that_only_looks_like_a_verb_is_echoed() {
 }
 
 #[test]
+fn operands_where_none_belong_are_a_bad_request() {
+    let server = Server::line(&[]);
+    let mut peer = server.peer("line");
+    for request in ["quit now", "close it", "get_list x", "help me", "ping 3", "in 5", "eof 0"] {
+        peer.say(format!("{request}\n"));
+        peer.expect_error("bad-request");
+    }
+    peer.say("winch 0 cols=80 rows=24\n");
+    peer.expect_error("bad-request");
+    for line in ["in the morning\n", "eof\r\n", "winch it up\n", "cancel\n"] {
+        peer.say(line);
+        peer.expect(line);
+    }
+}
+
+#[test]
 fn a_line_sent_byte_by_byte_is_one_line() {
     let server = Server::line(&[]);
     let mut peer = server.peer("line");
@@ -323,6 +339,6 @@ fn only_a_first_line_can_be_of_a_browser() {
     peer.say("hello\nGET / HTTP/1.1\r\nGET me a pint\n");
     peer.expect("hello\nGET / HTTP/1.1\r\nGET me a pint\n");
     let mut thirsty = server.peer("line");
-    thirsty.say("GET me a pint\n");
-    thirsty.expect("GET me a pint\n");
+    thirsty.say("GET drinks now\n");
+    thirsty.expect("GET drinks now\n");
 }

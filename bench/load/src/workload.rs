@@ -26,13 +26,11 @@ pub struct Target {
     pub bare: bool,
 }
 
-impl Target {
-    /// A number that no other run in this process has, nor one of another process soon, so that
-    /// user names do not meet those of the run before.
-    pub fn run_number(&self) -> u64 {
-        static RUNS: AtomicU64 = AtomicU64::new(0);
-        u64::from(std::process::id()) * 1000 + RUNS.fetch_add(1, Ordering::Relaxed)
-    }
+/// A number that no other run in this process has, nor one of another process soon, so that user
+/// names do not meet those of the run before.
+pub fn run_number() -> u64 {
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    u64::from(std::process::id()) * 1000 + RUNS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Any workload.

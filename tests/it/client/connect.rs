@@ -74,10 +74,14 @@ fn messages_are_shown_between_the_lines_of_a_reply() {
     bob.say("send al : hi\n");
     bob.expect_in_step();
     std::fs::write(&fifo, " whole\n").expect("the command reads it");
-    al.talk.expect("");
-    let rest = [al.talk.expect_line(), al.talk.expect_line()];
-    assert_eq!(rest[0], " whole");
-    assert!(rest[1].ends_with(" bob (singlecasted) : hi"), "{rest:?}");
+    al.talk.expect(" whole\n");
+    al.talk.expect_matching(&format!("{STAMP} bob (singlecasted) : hi\n"));
+    al.talk.say("run printf half\nping\n");
+    al.talk.expect("halfpong\n");
+    al.talk.say("run printf half\n");
+    al.talk.expect("half");
+    bob.say("send al : again\n");
+    al.talk.expect_matching(&format!("\n{STAMP} bob (singlecasted) : again\n"));
 }
 
 #[test]

@@ -2,14 +2,19 @@
 //!
 //! What it does not do: need a real server. Each one here is a few bytes of script.
 
+use std::process::Command;
+
 use nix::sys::signal::Signal;
 
-use super::program::{Client, Fake, HELLO, names, run, run_with};
+use super::program::{Client, Fake, names, run, run_with};
 use crate::support::{Scratch, wait_until};
+use crate::terminal::Terminal;
 
 #[test]
 fn a_server_that_breaks_the_protocol_is_5_and_leaves_no_file() {
     let endless = "a".repeat(1 << 20);
+    let oversized =
+        format!("file 0 size=1048577\ndata 1048577\n{}done 0\n", "x".repeat((1 << 20) + 1));
     let scripts = [
         "",
         "done 0\n",
@@ -28,6 +33,7 @@ fn a_server_that_breaks_the_protocol_is_5_and_leaves_no_file() {
         "error internal: a plain line\n",
         "\n",
         endless.as_str(),
+        oversized.as_str(),
     ];
     for script in scripts {
         let folder = Scratch::new();
@@ -56,6 +62,7 @@ fn run_and_connect_hold_a_server_to_the_protocol_too() {
         ("connect", "x", 5, "file 0 size=1\n"),
         ("connect", "x", 5, "done 1\nxdone 0\n"),
         ("connect", "x", 5, "out 3\nabc"),
+        ("connect", "x", 5, "done 4\nabcdnote 0 ki"),
     ] {
         let folder = Scratch::new();
         let (address, server) = Fake::serve(move |fake| {
@@ -219,6 +226,23 @@ fn text_of_a_hostile_server_cannot_drive_a_terminal() {
 }
 
 #[test]
+fn a_reply_cannot_drive_a_terminal() {
+    let (address, server) = Fake::serve(|fake| {
+        fake.greet("x");
+        fake.say("done 7\n\x1b[2J\u{e9}\r");
+        fake.expect_gone();
+    });
+    let client = format!("'{}' connect {address} -q", env!("CARGO_BIN_EXE_landline"));
+    let mut command = Command::new("script");
+    command.args(["-qec", &client, "/dev/null"]);
+    let mut terminal = Terminal::open(command);
+    terminal.peer.say("x\n");
+    terminal.peer.expect("x\r\n\u{fffd}[2J\u{e9}\u{fffd}\r\n");
+    drop(terminal);
+    server.join().expect("the script ran to its end");
+}
+
+#[test]
 fn users_of_a_hostile_server_are_harmless() {
     let folder = Scratch::new();
     let (address, server) = Fake::serve(|fake| {
@@ -226,7 +250,6 @@ fn users_of_a_hostile_server_are_harmless() {
         fake.say("done 14\nusers: a \x1b[2J\n");
         fake.expect_gone();
     });
-    assert!(HELLO.starts_with("done 0 "), "the handshake of these scripts is one line");
     run(&folder, &["users", &address]).expect(0, "a\n\u{fffd}[2J\n");
     server.join().expect("the script ran to its end");
 }

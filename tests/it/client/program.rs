@@ -126,7 +126,7 @@ impl Client {
     /// Nobody reads what it writes any more.
     pub(crate) fn close_talk(&self) {
         let talk = self.talk.second_handle();
-        shutdown(talk.as_fd().as_raw_fd(), Shutdown::Read).expect("a socket can be shut down");
+        shutdown(talk.as_fd().as_raw_fd(), Shutdown::Both).expect("a socket can be shut down");
     }
 
     /// It ends by itself, with this status. Gives what it said on standard error.
@@ -150,7 +150,7 @@ impl Drop for Client {
 }
 
 /// The answer to `landline/1` that a script gives.
-pub(crate) const HELLO: &str = "done 0 landline=1 server=fake caps=download,run,chat\n";
+const HELLO: &str = "done 0 landline=1 server=fake caps=download,run,chat\n";
 
 /// One connection of a server that acts by a script.
 pub(crate) struct Fake {
