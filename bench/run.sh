@@ -44,6 +44,7 @@ done
 
 make -s -C base OUT="$PWD/out/base"
 cargo build -q --release --locked --manifest-path load/Cargo.toml --target-dir "$target"
+given="$landline"
 if [ -z "$landline" ]; then
     cargo build -q --release --locked --manifest-path ../Cargo.toml --target-dir "$target"
     landline="$target/release/landline"
@@ -62,7 +63,7 @@ esac
 commit="$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
 [ -z "$(git status --porcelain -- ../src ../Cargo.lock 2>/dev/null)" ] || commit+=", changed"
 facts=(
-    "Date: $(date -u +%Y-%m-%d), commit: $commit"
+    "Date: $(date -u +%Y-%m-%d), commit: $commit${given:+, program given}"
     "Machine: $(nproc) × $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
     "Kernel: $(uname -r), $(cargo --version | cut -d ' ' -f 1,2), $(cc --version | head -n 1)"
     "Load average before: $(cut -d ' ' -f 1-3 /proc/loadavg)"

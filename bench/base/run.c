@@ -55,6 +55,9 @@ static void on_output(int pipe)
         poll(&full, 1, -1);
         return;
     }
+    /* Closing is not enough: vfork returns before the exec of another child has closed its copy of
+     * this descriptor, and for that long epoll would go on reporting a number used anew. */
+    watch(EPOLL_CTL_DEL, pipe, 0);
     close(pipe);
     waitpid(command->child, NULL, 0);
     close(command->socket);

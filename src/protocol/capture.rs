@@ -68,6 +68,15 @@ impl Capture {
         rest
     }
 
+    /// What is held, of a command that did not come to its end.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut rest = std::mem::take(&mut self.held);
+        if self.last.is_some_and(|byte| byte != b'\n') {
+            rest.push(b'\n');
+        }
+        rest
+    }
+
     /// Adds `text` on a line of its own.
     fn say(&mut self, rest: &mut Vec<u8>, text: &str) {
         if self.last.is_some_and(|byte| byte != b'\n') {

@@ -82,18 +82,19 @@ impl Framer {
     pub fn decide_bare(&mut self) {
         if self.framing == Framing::Undecided {
             self.framing = Framing::Bare;
+            self.is_discarding = false;
             self.scanned = 0;
         }
+    }
+
+    /// True while a line over the limit is being skipped to its newline.
+    pub fn is_discarding(&self) -> bool {
+        self.is_discarding
     }
 
     /// The next `bytes` bytes are payload nobody wants: they are dropped unseen.
     pub fn skip(&mut self, bytes: u64) {
         self.skip_bytes = self.skip_bytes.saturating_add(bytes);
-    }
-
-    /// True while what comes next is thrown away: a line over the limit, or unwanted payload.
-    pub fn is_dropping(&self) -> bool {
-        self.is_discarding || self.skip_bytes > 0
     }
 
     /// The next message in `shown`: bytes kept since the last frame, and those that came since.
@@ -149,11 +150,13 @@ impl Framer {
             self.scanned = 0;
             return Cut::Dropped { used };
         }
-        let is_over = without_carriage_return(shown).len() > max;
-        if self.framing == Framing::Undecided && (is_end || is_over) {
+        if is_end && self.framing == Framing::Undecided {
             self.framing = Framing::Bare;
             return self.cut_bare(shown, max);
         }
+        // A carriage return is part of the ending only where a newline follows.
+        let line = if is_end { shown } else { without_carriage_return(shown) };
+        let is_over = line.len() > max;
         if is_over {
             self.is_discarding = true;
             self.scanned = 0;
@@ -232,6 +235,12 @@ mod tests {
     }
 
     #[test]
+    fn a_carriage_return_at_the_end_of_input_is_part_of_the_line() {
+        assert_eq!(transcript(Framing::Lines, b"12345678\r", 9), ["too long"]);
+        assert_eq!(transcript(Framing::Lines, b"1234567\r", 8), ["1234567\r"]);
+    }
+
+    #[test]
     fn a_newline_in_the_first_message_makes_a_line_client() {
         let mut framer = Framer::new(Framing::Undecided);
         assert_eq!(framer.cut(b"ali", false, MAX), Cut::Unfinished);
@@ -250,6 +259,11 @@ mod tests {
             panic!("the name is a message now");
         };
         assert!(frame.is_bare);
+        let mut long = Framer::new(Framing::Undecided);
+        assert_eq!(long.cut(b"123456789", false, MAX), Cut::TooLong { used: 9 });
+        assert!(long.is_discarding() && long.framing() == Framing::Undecided);
+        assert_eq!(long.cut(b"10\nx", false, MAX), Cut::Dropped { used: 3 });
+        assert_eq!(long.framing(), Framing::Lines);
         let mut at_end = Framer::new(Framing::Undecided);
         assert!(matches!(at_end.cut(b"bob", true, MAX), Cut::Frame { used: 3, .. }));
         assert_eq!(at_end.framing(), Framing::Bare);

@@ -18,7 +18,7 @@ pub enum Style {
 }
 
 /// One `KEY=VALUE` of a header; the value is written with `%XX` where it must be.
-pub type Key<'a> = (&'a str, &'a str);
+pub type Key<'a> = (&'a str, &'a [u8]);
 
 /// A frame with its payload.
 pub fn frame(kind: &str, keys: &[Key<'_>], payload: &[u8]) -> Vec<u8> {
@@ -35,7 +35,7 @@ pub fn header(kind: &str, len: u64, keys: &[Key<'_>]) -> Vec<u8> {
         line.push(' ');
         line.push_str(key);
         line.push('=');
-        escape(&mut line, value.as_bytes());
+        escape(&mut line, value);
     }
     line.push('\n');
     line.into_bytes()
@@ -48,7 +48,7 @@ pub fn done(keys: &[Key<'_>], payload: &[u8]) -> Vec<u8> {
 
 /// The final frame of a request that was not met.
 pub fn fail(refusal: &Refusal) -> Vec<u8> {
-    frame("fail", &[("code", refusal.code.as_str())], refusal.text.as_bytes())
+    frame("fail", &[("code", refusal.code.as_str().as_bytes())], refusal.text.as_bytes())
 }
 
 /// The line `error CODE: TEXT`, without its newline.
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let bytes = frame("file", &[("size", "12"), ("name", "a b%é")], b"payload");
+        let bytes = frame("file", &[("size", b"12"), ("name", "a b%é".as_bytes())], b"payload");
         let end = bytes.iter().position(|byte| *byte == b'\n').expect("a header is a line");
         let header = Header::parse(&bytes[..end]).expect("what was written is well formed");
         assert_eq!((header.kind.as_str(), header.len), ("file", 7));
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn headers_are_written_byte_for_byte() {
         assert_eq!(header("data", 5, &[]), b"data 5\n");
-        assert_eq!(done(&[("exit", "3")], b""), b"done 0 exit=3\n");
+        assert_eq!(done(&[("exit", b"3")], b""), b"done 0 exit=3\n");
         let refusal = Refusal::new(Code::Version, "no");
         assert_eq!(fail(&refusal), b"fail 2 code=version\nno");
         assert_eq!(error_line(&refusal), b"error version: no");

@@ -130,6 +130,10 @@ pub fn parse(line: &[u8], style: Style) -> Parsed<'_> {
 
 /// How many bytes of payload follow the line, whatever becomes of the request.
 pub fn payload_bytes(line: &[u8], style: Style) -> u64 {
+    // Asked of every line: one that begins otherwise is told from its first byte.
+    if !matches!(line.first(), Some(b'u' | b'i' | b'e' | b'w')) {
+        return 0;
+    }
     let (word, operands) = split_word(line);
     let (size, rest) = split_word(operands);
     match word {
@@ -165,6 +169,13 @@ pub fn send(operands: &[u8]) -> Result<Message<'_>, Refusal> {
     Ok(Message { users, text })
 }
 
+/// Whether the beginning of a line, the rest of which is not known, could be that of an HTTP
+/// request.
+pub fn begins_like_http(head: &[u8]) -> bool {
+    let method = head.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    method > 0 && head.get(method) == Some(&b' ')
+}
+
 /// Whether a line is the request line of HTTP/1 (RFC 9112, section 3).
 pub fn is_http(line: &[u8]) -> bool {
     let mut words = line.split(|byte| *byte == b' ');
@@ -190,7 +201,7 @@ impl Verb {
 /// The first word, and what follows it and its blanks.
 fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let end = line.iter().position(is_blank).unwrap_or(line.len());
+    let end = memchr::memchr2(b' ', b'\t', line).unwrap_or(line.len());
     let rest = &line[end..];
     let start = rest.iter().position(|byte| !is_blank(byte)).unwrap_or(rest.len());
     (&line[..end], &rest[start..])
@@ -371,5 +382,6 @@ mod tests {
         {
             assert!(!is_http(other.as_bytes()), "{other:?}");
         }
+        assert!(begins_like_http(b"POST /aaaa") && !begins_like_http(b"POSTaaaa"));
     }
 }

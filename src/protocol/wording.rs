@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use super::effect::{Cast, Ending, Form};
 use super::name::Name;
 use super::refusal::Refusal;
-use super::reply;
+use super::reply::{self, Key};
 use super::text::Stamp;
 
 /// The indentation of the original chat program's lines.
@@ -119,13 +119,13 @@ pub fn note(out: &mut String, kind: &str, user: &Name) {
 
 /// The `note` frame that tells a framed peer why it is closed.
 pub fn closing_note(refusal: &Refusal) -> Vec<u8> {
-    let keys = [("kind", "closing"), ("code", refusal.code.as_str())];
+    let keys: [Key<'_>; 2] = [("kind", b"closing"), ("code", refusal.code.as_str().as_bytes())];
     reply::frame("note", &keys, refusal.text.as_bytes())
 }
 
 /// The `note` frame that tells a framed peer that the server is about to stop.
 pub fn shutdown_note() -> Vec<u8> {
-    reply::frame("note", &[("kind", "shutdown")], b"the server is stopping")
+    reply::frame("note", &[("kind", b"shutdown")], b"the server is stopping")
 }
 
 const fn cast_word(cast: Cast) -> &'static str {

@@ -41,14 +41,15 @@ impl std::fmt::Debug for Stored {
 }
 
 impl Offload {
-    /// A pool of `threads`. `on_panic` is called where work panics: its asker would wait for ever.
-    pub fn new(threads: usize, on_panic: fn()) -> io::Result<Self> {
+    /// A pool of `threads`, called `name`. `on_panic` is called where work panics: its asker would
+    /// wait for ever.
+    pub fn new(name: &str, threads: usize, on_panic: fn()) -> io::Result<Self> {
         let queue = Mailbox::new(WORK_MAX)?;
         let shared = Arc::new(Shared { queue, is_over: AtomicBool::new(false), on_panic });
         for number in 0..threads {
             let shared = Arc::clone(&shared);
             thread::Builder::new()
-                .name(format!("offload-{number}"))
+                .name(format!("{name}-{number}"))
                 .spawn(move || shared.work_until_over())?;
         }
         Ok(Self { shared })
@@ -92,7 +93,7 @@ mod tests {
 
     #[test]
     fn one_piece_of_work_does_not_wait_for_another() {
-        let offload = Offload::new(2, || ()).expect("threads start");
+        let offload = Offload::new("test", 2, || ()).expect("threads start");
         let (first, from_first) = mpsc::channel::<()>();
         let (second, from_second) = mpsc::channel();
         assert!(offload.submit(Box::new(move || {

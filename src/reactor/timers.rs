@@ -28,9 +28,9 @@ impl Timers {
         self.heap.is_empty()
     }
 
-    /// Forgets the entries whose token is not wanted.
-    pub fn retain(&mut self, mut is_wanted: impl FnMut(u64) -> bool) {
-        self.heap.retain(|Reverse((_, token))| is_wanted(*token));
+    /// Forgets the entries that are not wanted, told by when they are due and their token.
+    pub fn retain(&mut self, mut is_wanted: impl FnMut(u64, u64) -> bool) {
+        self.heap.retain(|Reverse((due_ms, token))| is_wanted(*due_ms, *token));
     }
 
     /// When the next entry is due.
@@ -38,12 +38,12 @@ impl Timers {
         self.heap.peek().map(|Reverse((due_ms, _))| *due_ms)
     }
 
-    /// Takes out an entry that is due.
-    pub fn pop_due(&mut self, now_ms: u64) -> Option<u64> {
+    /// Takes out an entry that is due: when it was, and its token.
+    pub fn pop_due(&mut self, now_ms: u64) -> Option<(u64, u64)> {
         if self.next_ms()? > now_ms {
             return None;
         }
-        self.heap.pop().map(|Reverse((_, token))| token)
+        self.heap.pop().map(|Reverse(entry)| entry)
     }
 }
 
@@ -59,18 +59,18 @@ mod tests {
         }
         assert_eq!(timers.pop_due(9), None);
         assert_eq!(timers.next_ms(), Some(10));
-        assert_eq!((timers.pop_due(20), timers.pop_due(20)), (Some(1), Some(2)));
+        assert_eq!((timers.pop_due(20), timers.pop_due(20)), (Some((10, 1)), Some((20, 2))));
         assert_eq!(timers.pop_due(20), None);
-        assert_eq!(timers.pop_due(30), Some(3));
+        assert_eq!(timers.pop_due(30), Some((30, 3)));
     }
 
     #[test]
     fn unwanted_entries_are_forgotten_and_the_order_stays() {
         let mut timers = Timers::default();
         (0..10).for_each(|token| timers.push(10 - token, token));
-        timers.retain(|token| token % 2 == 0);
+        timers.retain(|_, token| token % 2 == 0);
         assert_eq!(timers.len(), 5);
-        let popped: Vec<_> = std::iter::from_fn(|| timers.pop_due(99)).collect();
+        let popped: Vec<_> = std::iter::from_fn(|| timers.pop_due(99)).map(|(_, t)| t).collect();
         assert_eq!(popped, [8, 6, 4, 2, 0]);
     }
 }

@@ -60,7 +60,11 @@ impl Acceptor {
     /// Has the listeners watched. Listener N is the worker's own token N + 1.
     pub(crate) fn watch(&self, desk: &Desk) -> io::Result<()> {
         for (number, listener) in (1..).zip(&self.listeners) {
-            desk.epoll.add(listener.socket.as_fd(), Interest::READ, Token::Own(number).pack())?;
+            let token = Token::Own(number).pack();
+            match desk.epoll.add(listener.socket.as_fd(), Interest::READ, token) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                other => other?,
+            }
         }
         Ok(())
     }

@@ -10,6 +10,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use super::connection::Flags;
 use super::desk::Desk;
 use crate::protocol::capture::{Capture, Output};
 use crate::protocol::effect::{Ending, Outcome};
@@ -126,8 +127,9 @@ impl Command {
 
     /// Ends the command before its time; what is in its pipes is sent still.
     pub(crate) fn stop(&mut self, desk: &mut Desk, refusal: Refusal) {
-        let condemned = self.job.take().and_then(|job| job.condemn(desk.now_ms));
-        desk.condemned.extend(condemned);
+        if let Some(job) = self.job.take() {
+            desk.condemn(job);
+        }
         self.verdict = Some(Outcome::Refused(refusal));
         self.grace_ms = 0;
     }
@@ -168,6 +170,10 @@ impl Command {
         Ok(match (&mut self.mode, verdict) {
             (Mode::Captured(capture), Some(Outcome::Ran(ending))) => {
                 Some(Outcome::Text(capture.on_end(&ending)))
+            }
+            (Mode::Captured(capture), Some(verdict)) => {
+                output.push(capture.rest());
+                Some(verdict)
             }
             (_, verdict) => verdict,
         })
@@ -268,22 +274,20 @@ impl Command {
         }
     }
 
-    /// Waits for what there is to wait for, given whether the last splice found the pipe empty and
-    /// whether the peer takes output.
+    /// Waits for what there is to wait for.
     pub(crate) fn watch(
         &mut self,
         desk: &Desk,
         peer: PeerId,
         output: &OutQueue,
-        is_empty: bool,
-        is_choked: bool,
+        flags: &Flags,
     ) -> io::Result<()> {
         for (source, facet) in [(Source::Out, Facet::Out), (Source::Err, Facet::Err)] {
             let is_wanted = self.grace_ms > 0
                 && match self.mode {
-                    Mode::Spliced => is_empty,
-                    Mode::Framed => !output.has_pipe(source) && !is_choked,
-                    Mode::Captured(_) => !is_choked,
+                    Mode::Spliced => flags.is_source_empty,
+                    Mode::Framed => !output.has_pipe(source) && !flags.is_choked,
+                    Mode::Captured(_) => !flags.is_choked,
                 };
             let pipe = self.pipe(source);
             let wanted = is_wanted.then_some(Interest::READ);

@@ -89,7 +89,10 @@ impl Why {
 
 /// Messages that wait, in order.
 #[derive(Debug, Default)]
-pub(crate) struct Held(pub(crate) Vec<Shared>);
+pub(crate) struct Held {
+    pub(crate) messages: Vec<Shared>,
+    pub(crate) bytes: usize,
+}
 
 /// One peer.
 #[derive(Debug)]
@@ -106,8 +109,8 @@ pub(crate) struct Connection {
     pub(crate) held: Option<Box<Held>>,
     pub(crate) task: Option<Task>,
     pub(crate) fate: Option<Fate>,
-    /// When it last did something that counts against idling; for a connection that may be bare,
-    /// when its first byte came.
+    /// When it last did something that counts against idling, or took output; for a connection
+    /// that may be bare, when its first byte came.
     pub(crate) active_ms: u64,
     /// When its timer is due, `u64::MAX` where there is none.
     pub(crate) armed_ms: u64,
@@ -196,7 +199,9 @@ impl Connection {
     /// Whether there is something to take that needs no event to come.
     pub(crate) fn can_pump(&self) -> bool {
         let is_waiting = self.session.has_waiting() && self.fate.is_none() && !self.flags.is_choked;
-        is_waiting || (self.flags.is_stalled && self.takes_frames())
+        // The end of input is seen once; a framed peer may have been busy then.
+        let is_ended = self.flags.is_at_end && !self.session.is_busy();
+        is_waiting || ((self.flags.is_stalled || is_ended) && self.takes_frames())
     }
 
     /// Keeps the mark that output is over or below its limits.
@@ -224,6 +229,7 @@ impl Connection {
     pub(crate) fn deadline_ms(&self, limits: &Limits) -> u64 {
         match (&self.fate, &self.task) {
             (Some(Fate::Dismiss(_, until_ms) | Fate::Linger(_, until_ms)), _) => *until_ms,
+            (Some(Fate::Finish(_)), _) => self.active_ms.saturating_add(limits.idle_timeout_ms),
             (None, Some(Task::Command(command))) => command.deadline_ms(),
             (None, None) if self.is_undecided() => self.active_ms + BARE_DECIDE_MS,
             (None, None) if self.is_idle() => self.active_ms.saturating_add(limits.idle_timeout_ms),
@@ -233,7 +239,8 @@ impl Connection {
 
     /// Whether bytes have come and it is not known whether a newline will.
     pub(crate) fn is_undecided(&self) -> bool {
-        self.framer.framing() == Framing::Undecided && !self.inbox.is_empty()
+        let has_begun = !self.inbox.is_empty() || self.framer.is_discarding();
+        self.framer.framing() == Framing::Undecided && has_begun
     }
 
     /// Whether only the end of the peer's input is waited for.
@@ -248,8 +255,7 @@ impl Connection {
 
     /// Bytes of messages the peer has not taken.
     pub(crate) fn backlog_bytes(&self) -> usize {
-        let held = self.held.iter().flat_map(|held| held.0.iter());
-        self.output.message_bytes() + held.map(Shared::len).sum::<usize>()
+        self.output.message_bytes() + self.held.as_ref().map_or(0, |held| held.bytes)
     }
 
     pub(crate) fn check(&self) {

@@ -21,7 +21,7 @@ use crate::reactor::timers::Timers;
 use crate::reactor::token::{Facet, PeerId, Token};
 use crate::service::files::{Errand, Found, Shelf};
 use crate::service::room::Room;
-use crate::service::run::{self, Condemned, Order};
+use crate::service::run::{self, Condemned, Job, Order};
 use crate::sys::clock;
 use crate::sys::copy;
 use crate::sys::epoll::{Epoll, Interest};
@@ -31,7 +31,10 @@ use crate::sys::host::User;
 #[derive(Debug)]
 pub(crate) struct Common {
     pub(crate) crew: Crew,
-    pub(crate) offload: Offload,
+    /// Threads that wait for disks.
+    pub(crate) disks: Offload,
+    /// Threads that start processes: they do not wait for a disk that hangs.
+    pub(crate) starts: Offload,
     pub(crate) shelf: Option<Shelf>,
     pub(crate) user: User,
     pub(crate) log: Arc<Log>,
@@ -68,8 +71,8 @@ pub(crate) struct Desk {
     pub(crate) again: Vec<PeerId>,
     /// Commands that are being ended.
     pub(crate) condemned: Vec<Condemned>,
-    /// Whether the server is stopping.
-    pub(crate) is_draining: bool,
+    /// The server is stopping: when it does, whatever is still in progress.
+    pub(crate) drained_by_ms: Option<u64>,
 }
 
 impl Desk {
@@ -93,7 +96,7 @@ impl Desk {
             touched: Vec::new(),
             again: Vec::new(),
             condemned: Vec::new(),
-            is_draining: false,
+            drained_by_ms: None,
         })
     }
 
@@ -136,7 +139,9 @@ impl Desk {
     pub(crate) fn call(&mut self, peer: PeerId, call: Call<'_>) -> Option<Answer> {
         let from = Address { worker: self.worker, peer };
         let stamp = self.stamp();
+        let goes_by_mail = self.goes_by_mail(&call);
         match &mut self.room {
+            Some(_) if goes_by_mail => {}
             Some(_) if self.is_room_stalled => {
                 self.deferred.push_back((from, call.into_owned()));
                 return None;
@@ -148,6 +153,17 @@ impl Desk {
         let call = Mail::Call(from, call.into_owned());
         self.common.crew[HOME].mailbox.post_bounded(call);
         None
+    }
+
+    /// Whether a call has to take its turn among those of other workers, even from the home: a name
+    /// that was given back there before is free, and what was said before a change of form is
+    /// handed out in the old one.
+    fn goes_by_mail(&self, call: &Call<'_>) -> bool {
+        match call {
+            Call::Join { .. } | Call::Leave => self.common.crew.len() > 1,
+            Call::Reform(_) => true,
+            Call::List | Call::Send { .. } => false,
+        }
     }
 
     /// Looks at a file; `None` where what is found comes by mail.
@@ -163,7 +179,7 @@ impl Desk {
         }
         let errand = Errand::new(request, serves_hidden);
         let (common, worker) = (Arc::clone(&self.common), self.worker);
-        let is_taken = self.common.offload.submit(Box::new(move || {
+        let is_taken = self.common.disks.submit(Box::new(move || {
             if let Some(shelf) = &common.shelf {
                 let found = Mail::Found(peer, shelf.look(&errand));
                 common.crew[worker].mailbox.post_bounded(found);
@@ -183,7 +199,7 @@ impl Desk {
     ) -> bool {
         let Ok(file) = file.try_clone_to_owned() else { return false };
         let (common, worker) = (Arc::clone(&self.common), self.worker);
-        self.common.offload.submit(Box::new(move || {
+        self.common.disks.submit(Box::new(move || {
             // What cannot be read is met again, and told, when it is to be sent.
             let _ = copy::read_ahead(file.as_fd(), offset, usize::try_from(bytes).unwrap_or(0));
             common.crew[worker].mailbox.post_bounded(Mail::Warmed(peer));
@@ -193,11 +209,18 @@ impl Desk {
     /// Has a command started; what came of it comes by mail.
     pub(crate) fn start(&self, peer: PeerId, order: Order) -> Result<(), Refusal> {
         let (common, worker) = (Arc::clone(&self.common), self.worker);
-        let is_taken = self.common.offload.submit(Box::new(move || {
+        let is_taken = self.common.starts.submit(Box::new(move || {
             let started = Mail::Started(peer, run::start(order, &common.user));
             common.crew[worker].mailbox.post_bounded(started);
         }));
         if is_taken { Ok(()) } else { Err(overloaded()) }
+    }
+
+    /// Ends a command with all of its group.
+    pub(crate) fn condemn(&mut self, job: Job) {
+        // Watched only where that had begun; once it has ended it would be told of for ever.
+        let _ = self.epoll.delete(job.child().as_fd());
+        self.condemned.extend(job.condemn(self.now_ms));
     }
 
     /// The text of `/metrics`.

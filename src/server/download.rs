@@ -12,7 +12,7 @@ use super::desk::Desk;
 use crate::protocol::effect::Outcome;
 use crate::protocol::limits::CHUNK_BYTES_MAX;
 use crate::protocol::refusal::{Code, Refusal};
-use crate::protocol::reply;
+use crate::protocol::reply::{self, Key};
 use crate::reactor::token::PeerId;
 use crate::service::files::OpenFile;
 use crate::sys::beneath::metadata;
@@ -39,9 +39,9 @@ impl Download {
         let mut download =
             Self { file, next: offset, end: size, refusal: None, warm_to: 0, is_warming: false };
         if is_framed {
-            let name = String::from_utf8_lossy(&name);
             let (size, mtime) = (size.to_string(), mtime_s.to_string());
-            let keys = [("size", size.as_str()), ("mtime", &mtime), ("name", &name)];
+            let keys: [Key<'_>; 3] =
+                [("size", size.as_bytes()), ("mtime", mtime.as_bytes()), ("name", &name)];
             output.push(reply::header("file", 0, &keys));
         } else {
             output.push_file(offset, size - offset);

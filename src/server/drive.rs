@@ -93,7 +93,7 @@ impl Connection {
         let (settings, stamp) = (Arc::clone(&desk.settings), desk.stamp());
         let reply = self.session.on_outcome(outcome, &desk.terms(&settings), &stamp);
         self.output.push(reply.bytes);
-        for message in self.held.take().into_iter().flat_map(|held| held.0) {
+        for message in self.held.take().into_iter().flat_map(|held| held.messages) {
             self.output.push_shared(message);
         }
         self.active_ms = desk.now_ms;
@@ -130,10 +130,10 @@ impl Connection {
     pub(crate) fn on_started(&mut self, desk: &mut Desk, started: Result<Started, Refusal>) {
         match started {
             Ok(Started::Running(job)) if !self.is_awaiting() => {
-                desk.condemned.extend(job.condemn(desk.now_ms));
+                desk.condemn(job);
             }
             Ok(Started::Running(job)) if self.is_cancelled() => {
-                desk.condemned.extend(job.condemn(desk.now_ms));
+                desk.condemn(job);
                 self.on_outcome(desk, Outcome::Refused(cancelled()));
             }
             _ if !self.is_awaiting() => {}
@@ -169,7 +169,9 @@ impl Connection {
         }
         desk.stats().deliveries.add(1);
         if self.session.is_busy() && !self.session.is_framed() {
-            self.held.get_or_insert_default().0.push(messages);
+            let held = self.held.get_or_insert_default();
+            held.bytes += messages.len();
+            held.messages.push(messages.lean());
         } else {
             messages.start += self.try_send(desk, messages.bytes());
             self.output.push_shared(messages);
@@ -188,20 +190,23 @@ impl Connection {
         self.abandon(desk);
         self.held = None;
         self.output.cut_pipes();
-        if self.flags.is_sink_full || self.output.has_source() {
-            self.fate = Some(Fate::Gone(why));
+        let is_stuck = refusal.code == Code::Slow && self.flags.is_sink_full;
+        if is_stuck || self.output.has_source() {
+            self.fate = Some(Fate::Reset(why));
             return;
         }
         let farewell = self.session.farewell(refusal);
         self.output.push(farewell);
-        self.fate = Some(Fate::Dismiss(why, desk.now_ms + LINGER_MS));
+        let until_ms = desk.drained_by_ms.unwrap_or(desk.now_ms + LINGER_MS);
+        self.fate = Some(Fate::Dismiss(why, until_ms));
     }
 
     /// Gives up what is under way: a command is ended with all of its group.
     pub(crate) fn abandon(&mut self, desk: &mut Desk) {
-        if let Some(Task::Command(command)) = self.task.take() {
-            let job = command.into_job();
-            desk.condemned.extend(job.and_then(|job| job.condemn(desk.now_ms)));
+        if let Some(Task::Command(command)) = self.task.take()
+            && let Some(job) = command.into_job()
+        {
+            desk.condemn(job);
         }
     }
 

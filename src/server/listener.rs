@@ -5,7 +5,7 @@
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -72,7 +72,12 @@ impl Opened {
                 self.add_pair(listen.speech, v6, v4, *port)
             }
             ListenAddress::Unix(path) => self.add_unix(listen.speech, path),
-            ListenAddress::Fd(number) => self.add_inherited(listen.speech, *number),
+            ListenAddress::Fd(number) if inherited.iter().any(|(fd, _)| fd == number) => {
+                self.add_inherited(listen.speech, *number)
+            }
+            ListenAddress::Fd(number) => Err(StartError::config(format!(
+                "--listen fd:{number}: the service manager passed no such socket"
+            ))),
             ListenAddress::FdName(name) => {
                 let numbers: Vec<i32> = inherited
                     .iter()
@@ -141,10 +146,7 @@ impl Opened {
 
     fn add_inet(&mut self, speech: Speech, address: SocketAddr) -> io::Result<u16> {
         let socket = socket::listen_tcp(address)?;
-        // Accepted sockets inherit these (tcp(7)): no calls for each connection.
-        let (idle_s, interval_s, probes) = KEEP_ALIVE;
-        socket::set_keep_alive(socket.as_fd(), idle_s, interval_s, probes)?;
-        socket::set_no_delay(socket.as_fd())?;
+        prepare(socket.as_fd())?;
         let local = socket::local(socket.as_fd())?;
         let port = if let Local::Inet(bound) = &local { bound.port() } else { address.port() };
         self.listeners.push(Listener { socket, speech, local });
@@ -177,9 +179,19 @@ impl Opened {
         }
         socket::set_nonblocking(socket.as_fd()).map_err(|error| refuse(error.to_string()))?;
         let local = socket::local(socket.as_fd()).map_err(|error| refuse(error.to_string()))?;
+        if let Local::Inet(_) = local {
+            prepare(socket.as_fd()).map_err(|error| refuse(error.to_string()))?;
+        }
         self.listeners.push(Listener { socket, speech, local });
         Ok(())
     }
+}
+
+/// Sets what the sockets accepted from this one inherit (tcp(7)): no calls for each connection.
+fn prepare(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let (idle_s, interval_s, probes) = KEEP_ALIVE;
+    socket::set_keep_alive(socket, idle_s, interval_s, probes)?;
+    socket::set_no_delay(socket)
 }
 
 /// Whether a path is a socket that nobody listens on any more.

@@ -9,13 +9,14 @@ use std::io::{self, Write as _};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use super::config::{LogFormat, Verbosity};
 use crate::protocol::text::{Civil, clean};
 use crate::reactor::mailbox::Mailbox;
 use crate::sys::clock;
 use crate::sys::poll::wait_readable;
+use crate::sys::wake::Wake;
 
 /// Lines that may wait to be written.
 const LINES_MAX: usize = 8192;
@@ -48,6 +49,8 @@ pub(crate) type Field<'a> = (&'a str, &'a dyn fmt::Display);
 #[derive(Debug)]
 pub(crate) struct Log {
     lines: Mailbox<Line>,
+    /// Written once all is.
+    written: Wake,
     dropped: AtomicU64,
     format: LogFormat,
     verbosity: Verbosity,
@@ -61,21 +64,19 @@ enum Line {
 
 impl Log {
     /// A log, and the thread that writes it until `end`.
-    pub(crate) fn start(
-        format: LogFormat,
-        verbosity: Verbosity,
-    ) -> io::Result<(Arc<Self>, JoinHandle<()>)> {
-        let lines = Mailbox::new(LINES_MAX)?;
-        let log = Arc::new(Self { lines, dropped: AtomicU64::new(0), format, verbosity });
+    pub(crate) fn start(format: LogFormat, verbosity: Verbosity) -> io::Result<Arc<Self>> {
+        let (lines, written) = (Mailbox::new(LINES_MAX)?, Wake::new()?);
+        let log = Arc::new(Self { lines, written, dropped: AtomicU64::new(0), format, verbosity });
         let writer = Arc::clone(&log);
-        let thread =
-            thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_all())?;
-        Ok((log, thread))
+        thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_all())?;
+        Ok(log)
     }
 
-    /// Has the writer end once all lines so far are written.
-    pub(crate) fn end(&self) {
+    /// Has the writer end once all lines so far are written, and waits for that, but not for ever:
+    /// nobody may be reading them.
+    pub(crate) fn end(&self, wait_ms: u64) {
         self.lines.post_bounded(Line::End);
+        let _ = wait_readable(&[self.written.as_fd()], Some(wait_ms));
     }
 
     /// Whether lines of this level are written, so that making one can be saved.
@@ -129,7 +130,7 @@ impl Log {
             // Nobody is left to be told that standard error takes nothing.
             let _ = io::stderr().write_all(batch.as_bytes());
             if is_over {
-                return;
+                return self.written.wake();
             }
         }
     }
@@ -194,7 +195,8 @@ mod tests {
     fn line(format: LogFormat) -> String {
         let (verbosity, dropped) = (Verbosity::Normal, AtomicU64::new(0));
         let lines = Mailbox::new(9).expect("an eventfd");
-        let log = Log { lines, dropped, format, verbosity };
+        let written = Wake::new().expect("an eventfd");
+        let log = Log { lines, written, dropped, format, verbosity };
         let fields: [Field<'_>; 2] = [("peer", &"[::1]:5"), ("command", &"say \"hi\"\x1b\n")];
         log.line(1_608_235_613_000, Level::Info, "run", &fields)
     }

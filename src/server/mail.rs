@@ -83,6 +83,8 @@ pub(crate) enum Mail {
     Settings(Arc<Settings>),
     /// Finish what is in progress for at most so many milliseconds, then stop.
     Drain(u64),
+    /// To the home: another worker has ended.
+    Ended,
     /// Stop now.
     Stop,
 }

@@ -15,8 +15,8 @@ use crate::protocol::line::{Cut, Frame, Framing};
 use crate::protocol::session::Terms;
 use crate::sys::socket;
 
-/// Messages one peer may have taken in one turn.
-const FRAMES_PER_TURN: usize = 512;
+/// Messages, or pieces that are dropped, that one peer may have taken in one turn.
+const CUTS_PER_TURN: usize = 512;
 
 impl Connection {
     /// The socket has something to read.
@@ -67,14 +67,17 @@ impl Connection {
         let settings = Arc::clone(&desk.settings);
         let terms = desk.terms(&settings);
         let mut echo = Echo::default();
-        let (mut used, mut frames) = (0, 0);
+        let (mut used, mut cuts) = (0, 0);
+        let before = self.requests;
         let mut is_unfinished = false;
         self.pump_kept(desk, &terms);
-        while self.takes_frames() && frames < FRAMES_PER_TURN {
+        while self.takes_frames() && cuts < CUTS_PER_TURN {
             let (cut_used, effect) =
                 match self.framer.cut(&shown[used..], self.flags.is_at_end, terms.line_bytes_max) {
                     Cut::Frame { frame, used } => (used, self.on_frame(&frame, &terms)),
-                    Cut::TooLong { used } => (used, self.session.on_too_long(&terms)),
+                    Cut::TooLong { used: n } => {
+                        (n, self.on_too_long(&shown[used..used + n], &terms))
+                    }
                     Cut::Dropped { used } => (used, Effect::Nothing),
                     Cut::Unfinished => {
                         is_unfinished = true;
@@ -82,7 +85,7 @@ impl Connection {
                     }
                 };
             used += cut_used;
-            frames += 1;
+            cuts += 1;
             match effect {
                 Effect::Echo(_) => echo.extend(used - cut_used, used),
                 Effect::Nothing => {}
@@ -96,16 +99,22 @@ impl Connection {
         self.send_now(desk, echo.take(shown));
         let has_more = used < shown.len() || self.flags.is_at_end;
         self.flags.is_stalled = has_more && !is_unfinished;
-        self.on_taken(desk, frames);
+        self.on_taken(desk, self.requests.wrapping_sub(before));
         used
     }
 
     fn on_frame<'a>(&mut self, frame: &Frame<'a>, terms: &Terms<'_>) -> Effect<'a> {
         let payload_bytes = self.session.payload_bytes(frame);
-        self.requests = self.requests.saturating_add(1);
+        self.requests = self.requests.wrapping_add(1);
         let effect = self.session.on_frame(frame, terms);
         self.framer.skip(payload_bytes);
         effect
+    }
+
+    fn on_too_long<'a>(&mut self, head: &[u8], terms: &Terms<'_>) -> Effect<'a> {
+        self.requests = self.requests.wrapping_add(1);
+        let is_bare = self.framer.framing() == Framing::Bare;
+        self.session.on_too_long(head, is_bare, terms)
     }
 
     /// Requests a framed peer sent while another was in progress have their turn.
@@ -120,10 +129,11 @@ impl Connection {
         }
     }
 
-    fn on_taken(&mut self, desk: &Desk, frames: usize) {
-        if frames > 0 {
+    /// So many messages were taken; what was merely dropped does not count against idling.
+    fn on_taken(&mut self, desk: &Desk, messages: u32) {
+        if messages > 0 {
             self.active_ms = desk.now_ms;
-            desk.stats().requests.add(frames as u64);
+            desk.stats().requests.add(u64::from(messages));
         }
         let is_all_said = !self.flags.is_stalled && !self.session.is_busy();
         if self.flags.is_at_end && is_all_said && !self.session.has_waiting() {

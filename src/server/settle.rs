@@ -41,19 +41,33 @@ impl Connection {
                     return;
                 }
                 Ok(Flush::SourceEnded { missing }) => self.on_source_ended(missing),
-                Err(_) => self.fate = Some(Fate::Gone(Why::Gone)),
+                // Whoever is still there is not to take what was sent for whole.
+                Err(_) => self.fate = Some(Fate::Reset(Why::Gone)),
+            }
+        }
+    }
+
+    /// A timer came up. One that this peer no longer waits for says nothing.
+    pub(crate) fn on_timer(&mut self, desk: &mut Desk, due_ms: u64) {
+        if self.armed_ms == due_ms {
+            self.armed_ms = u64::MAX;
+            if self.deadline_ms(&desk.settings.limits) <= desk.now_ms {
+                self.on_deadline(desk);
             }
         }
     }
 
     /// Looks at what is due, though nothing happened.
-    pub(crate) fn on_deadline(&mut self, desk: &mut Desk) {
+    fn on_deadline(&mut self, desk: &mut Desk) {
         if self.is_undecided() {
             self.framer.decide_bare();
             return self.take_up(desk);
         }
         if let Some(Task::Command(command)) = &mut self.task {
             command.on_deadline(desk);
+        } else if matches!(self.fate, Some(Fate::Finish(_))) {
+            // It said goodbye, but does not take what it asked for.
+            self.fate = Some(Fate::Reset(Why::Told(Code::Timeout)));
         } else if self.fate.is_none() && self.is_idle() {
             let text = "no request came for too long";
             self.dismiss(desk, &Refusal::new(Code::Timeout, text));
@@ -115,7 +129,10 @@ impl Connection {
         };
         let flushed = self.output.flush(&mut sink, budget);
         let sent = sink.sent();
-        self.count_sent(desk, sent);
+        if sent > 0 {
+            self.active_ms = desk.now_ms;
+            self.count_sent(desk, sent);
+        }
         flushed
     }
 
@@ -173,8 +190,7 @@ impl Connection {
         desk.watch(self.id, Facet::Socket, self.socket.as_fd(), self.watched, wanted)?;
         self.watched = wanted;
         if let Some(Task::Command(command)) = &mut self.task {
-            let flags = &self.flags;
-            command.watch(desk, self.id, &self.output, flags.is_source_empty, flags.is_choked)?;
+            command.watch(desk, self.id, &self.output, &self.flags)?;
         }
         Ok(())
     }

@@ -30,8 +30,12 @@ use crate::sys::{host, inherit, process};
 
 /// Mail that may wait for one worker, but for what is bounded otherwise.
 const MAIL_MAX: usize = 64 * 1024;
-/// Threads for what may block.
-const OFFLOAD_THREADS: usize = 4;
+/// Threads that wait for disks.
+const DISK_THREADS: usize = 4;
+/// Threads that start processes.
+const START_THREADS: usize = 2;
+/// How long the log may take to write its last lines, in milliseconds.
+const LOG_END_MS: u64 = 1_000;
 
 /// Exit status for a bad option or configuration (sysexits.h, `EX_CONFIG`).
 const STATUS_CONFIG: u8 = 78;
@@ -89,7 +93,7 @@ pub fn serve(
     let shelf = shelf.transpose()?;
     let Opened { listeners, paths, remarks } = opened;
     let lines = listening_lines(&listeners);
-    let (log, log_thread) = Log::start(config.log, config.verbosity).map_err(system("the log"))?;
+    let log = Log::start(config.log, config.verbosity).map_err(system("the log"))?;
     let server =
         Server::start(config, listeners, shelf, Arc::clone(&log)).map_err(system("workers"))?;
     // Nobody is left to be told that standard error takes nothing.
@@ -102,9 +106,8 @@ pub fn serve(
     let ended = server.watch(&signals, config.drain_ms, reread);
     drop(paths);
     log.say(Level::Info, "stopped", &[]);
-    log.end();
-    let is_written = log_thread.join().is_ok();
-    ended.and(if is_written { Ok(()) } else { Err(StartError::internal("the log".to_owned())) })
+    log.end(LOG_END_MS);
+    ended
 }
 
 fn open(config: &Config, inherited: &[(i32, String)]) -> Result<Opened, StartError> {
@@ -161,7 +164,8 @@ impl Server {
     ) -> io::Result<Self> {
         let common = Arc::new(Common {
             crew: crew(config.workers)?,
-            offload: Offload::new(OFFLOAD_THREADS, on_offload_panic)?,
+            disks: Offload::new("disk", DISK_THREADS, on_offload_panic)?,
+            starts: Offload::new("start", START_THREADS, on_offload_panic)?,
             shelf,
             user: host::user(),
             log,

@@ -32,8 +32,9 @@ use crate::protocol::wording;
 use crate::reactor::slab::Slab;
 use crate::reactor::token::{Facet, PeerId, Token};
 use crate::service::room::Room;
-use crate::service::run::Condemned;
+use crate::service::run::{Condemned, Started};
 use crate::sys::epoll::{Event, Events, Interest};
+use crate::sys::socket;
 use crate::transfer::segment::{Shared, Source};
 
 /// Events taken in one turn.
@@ -55,9 +56,11 @@ pub(crate) struct Worker {
     mail: VecDeque<Mail>,
     /// Mail another worker had no room for, by its number.
     unposted: VecDeque<(usize, Mail)>,
+    /// The room's answers of this turn to peers of other workers.
+    answers: Vec<(usize, Mail)>,
     started: Instant,
-    /// When a worker that drains stops, whatever is still in progress.
-    drained_by_ms: Option<u64>,
+    /// Other workers that have not ended, as far as the home knows.
+    others: usize,
     is_stopped: bool,
 }
 
@@ -72,6 +75,7 @@ impl Worker {
         started: Instant,
     ) -> io::Result<Self> {
         let desk = Desk::new(number, common, settings)?;
+        let crew_len = desk.common.crew.len();
         let mailbox = &desk.common.crew[number].mailbox;
         desk.epoll.add(mailbox.as_fd(), Interest::READ, Token::Own(MAILBOX).pack())?;
         if let Some(acceptor) = &acceptor {
@@ -84,8 +88,9 @@ impl Worker {
             scratch: vec![0; SCRATCH_BYTES],
             mail: VecDeque::new(),
             unposted: VecDeque::new(),
+            answers: Vec::new(),
             started,
-            drained_by_ms: None,
+            others: if number == HOME { crew_len - 1 } else { 0 },
             is_stopped: false,
         })
     }
@@ -98,7 +103,24 @@ impl Worker {
             self.desk.epoll.wait(&mut events, self.timeout_ms())?;
             self.turn(&events);
         }
+        self.leave();
         Ok(())
+    }
+
+    /// The end: what is cut off in the middle must not be taken for whole, and the home, which
+    /// still answers for the room, may end too.
+    fn leave(&mut self) {
+        for peer in self.peers.ids() {
+            if let Some(connection) = self.peers.get_mut(peer)
+                && (connection.task.is_some() || !connection.output.is_empty())
+            {
+                // Where this fails, the peer is gone already.
+                let _ = socket::set_reset_on_close(connection.socket.as_fd());
+            }
+        }
+        if self.desk.worker != HOME {
+            self.desk.common.crew[HOME].mailbox.post_bounded(Mail::Ended);
+        }
     }
 
     fn turn(&mut self, events: &Events) {
@@ -111,6 +133,7 @@ impl Worker {
                 Token::Own(number) => self.accept(number as usize - 1),
                 Token::Peer(peer, facet) => self.on_event(peer, facet, event),
             }
+            self.hand_out_if_full();
         }
         // What goes on in this turn may want to go on in the next one, but not in this one again.
         for index in 0..self.desk.again.len() {
@@ -126,7 +149,8 @@ impl Worker {
             self.hand_out();
             self.settle();
             // Who was closed has left the room, which others are to be told in this very turn.
-            if self.desk.room.as_ref().is_none_or(Room::is_quiet) {
+            let is_quiet = self.desk.room.as_ref().is_none_or(Room::is_quiet);
+            if is_quiet && self.answers.is_empty() {
                 return;
             }
         }
@@ -146,14 +170,15 @@ impl Worker {
         }
         let condemned = desk.condemned.iter().map(Condemned::due_ms).min();
         let paused = self.acceptor.as_ref().and_then(Acceptor::deadline_ms);
-        let due = [desk.timers.next_ms(), condemned, paused, self.drained_by_ms];
+        let due = [desk.timers.next_ms(), condemned, paused, desk.drained_by_ms];
         due.into_iter().flatten().min().map(|due_ms| due_ms.saturating_sub(desk.now_ms))
     }
 
     fn is_over(&self) -> bool {
-        let is_drained = self.peers.is_empty() && self.desk.condemned.is_empty();
-        self.is_stopped
-            || self.drained_by_ms.is_some_and(|by_ms| is_drained || self.desk.now_ms >= by_ms)
+        let desk = &self.desk;
+        let is_drained = self.peers.is_empty() && desk.condemned.is_empty() && self.others == 0;
+        let is_late = |by_ms| is_drained || desk.now_ms >= by_ms;
+        self.is_stopped || desk.drained_by_ms.is_some_and(is_late)
     }
 
     fn accept(&mut self, listener: usize) {
@@ -170,7 +195,7 @@ impl Worker {
         let refusal = arrival.refusal.take();
         let (settings, now_ms) = (Arc::clone(&self.desk.settings), self.desk.now_ms);
         let peer = self.peers.insert_with(|peer| Connection::new(peer, arrival, &settings, now_ms));
-        let is_draining = self.desk.is_draining;
+        let is_draining = self.desk.drained_by_ms.is_some();
         self.with(peer, |connection, desk, _| match refusal {
             Some(refusal) => connection.dismiss(desk, &refusal),
             None if is_draining => connection.dismiss(desk, &stopping()),
@@ -204,7 +229,8 @@ impl Worker {
                 if event.readable {
                     connection.on_readable(desk, scratch);
                 }
-                if event.gone {
+                // What came before the end is read first; reading then tells of the end.
+                if event.gone && !event.readable {
                     connection.fate = Some(Fate::Gone(Why::Gone));
                 }
             }
@@ -223,6 +249,7 @@ impl Worker {
         self.desk.common.crew[self.desk.worker].mailbox.take_all(&mut mail);
         for piece in mail.drain(..) {
             self.on_mail(piece);
+            self.hand_out_if_full();
         }
         self.mail = mail;
     }
@@ -236,6 +263,9 @@ impl Worker {
                     download.on_warm();
                 }
             }),
+            Mail::Started(peer, Ok(Started::Running(job))) if !self.peers.contains(peer) => {
+                self.desk.condemn(job);
+            }
             Mail::Started(peer, started) => {
                 self.with(peer, |c, desk, _| c.on_started(desk, started));
             }
@@ -253,6 +283,7 @@ impl Worker {
             }
             Mail::Settings(settings) => self.on_settings(&settings),
             Mail::Drain(drain_ms) => self.drain(drain_ms),
+            Mail::Ended => self.others -= 1,
             Mail::Stop => self.is_stopped = true,
         }
     }
@@ -263,28 +294,42 @@ impl Worker {
         if self.desk.is_room_stalled {
             return self.desk.deferred.push_back((from, call));
         }
+        if let Call::Reform(_) = call {
+            // What was said before is handed out in the form of then.
+            self.hand_out();
+        }
         let stamp = self.desk.stamp();
         let Some(room) = &mut self.desk.room else { return };
-        let answer = room.on_call(from, &call, &stamp);
-        let is_full = room.is_full();
-        match answer {
-            Some(answer) if from.worker == self.desk.worker => {
-                self.with(from.peer, |c, desk, _| c.on_answer(desk, answer));
-            }
-            Some(answer) => {
-                let mail = Mail::Answer(from.peer, answer);
-                self.desk.common.crew[from.worker].mailbox.post_bounded(mail);
-            }
-            None => {}
+        let Some(answer) = room.on_call(from, &call, &stamp) else { return };
+        if from.worker == self.desk.worker {
+            self.with(from.peer, |c, desk, _| c.on_answer(desk, answer));
+        } else {
+            // Behind what was said before: who is told that it was, finds it delivered.
+            self.answers.push((from.worker, Mail::Answer(from.peer, answer)));
         }
-        if is_full {
+    }
+
+    fn hand_out_if_full(&mut self) {
+        if self.desk.room.as_ref().is_some_and(Room::is_full) {
             self.hand_out();
         }
     }
 
-    /// Hands out what was said in the room.
+    /// Hands out what was said in the room, and takes the calls that had to wait for that.
     fn hand_out(&mut self) {
         self.post_again();
+        loop {
+            self.hand_out_once();
+            self.post_again();
+            if self.desk.is_room_stalled {
+                return;
+            }
+            let Some((from, call)) = self.desk.deferred.pop_front() else { return };
+            self.on_call(from, call);
+        }
+    }
+
+    fn hand_out_once(&mut self) {
         // Taken out for the while: nobody who is given a message calls the room.
         let Some(mut room) = self.desk.room.take() else { return };
         let here = self.desk.worker;
@@ -299,7 +344,7 @@ impl Worker {
         self.desk.room = Some(room);
         let mail = elsewhere.into_iter().map(|(worker, all)| (worker, Mail::Deliver(all)));
         self.unposted.extend(mail);
-        self.post_again();
+        self.unposted.extend(self.answers.drain(..));
     }
 
     /// Posts what could not be posted before; order is kept for each worker.
@@ -318,23 +363,12 @@ impl Worker {
             }
         }
         self.desk.is_room_stalled = !self.unposted.is_empty();
-        while !self.desk.is_room_stalled
-            && let Some((from, call)) = self.desk.deferred.pop_front()
-        {
-            self.on_call(from, call);
-        }
     }
 
     fn on_time(&mut self) {
-        while let Some(token) = self.desk.timers.pop_due(self.desk.now_ms) {
+        while let Some((due_ms, token)) = self.desk.timers.pop_due(self.desk.now_ms) {
             if let Token::Peer(peer, _) = Token::unpack(token) {
-                self.with(peer, |connection, desk, _| {
-                    connection.armed_ms = u64::MAX;
-                    let limits = &desk.settings.limits;
-                    if connection.deadline_ms(limits) <= desk.now_ms {
-                        connection.on_deadline(desk);
-                    }
-                });
+                self.with(peer, |connection, desk, _| connection.on_timer(desk, due_ms));
             }
         }
         self.forget_timers();
@@ -350,8 +384,8 @@ impl Worker {
     fn forget_timers(&mut self) {
         let Self { peers, desk, .. } = self;
         if desk.timers.len() > 2 * peers.len() + TIMERS_KEPT {
-            desk.timers.retain(|token| match Token::unpack(token) {
-                Token::Peer(peer, _) => peers.contains(peer),
+            desk.timers.retain(|due_ms, token| match Token::unpack(token) {
+                Token::Peer(peer, _) => peers.get_mut(peer).is_some_and(|p| p.armed_ms == due_ms),
                 Token::Own(_) => true,
             });
         }
@@ -367,8 +401,7 @@ impl Worker {
     /// The server stops: nobody is accepted, those who wait for nothing are told and closed, the
     /// others once the reply in progress has ended.
     fn drain(&mut self, drain_ms: u64) {
-        self.desk.is_draining = true;
-        self.drained_by_ms = Some(self.desk.now_ms.saturating_add(drain_ms));
+        self.desk.drained_by_ms = Some(self.desk.now_ms.saturating_add(drain_ms));
         if let Some(acceptor) = &mut self.acceptor {
             acceptor.close();
         }
@@ -436,7 +469,7 @@ fn on_pipe(connection: &mut Connection, source: Source, scratch: &mut [u8]) {
 /// A line of the log for a connection that ended. Health checks and scrapes are told at debug
 /// level.
 fn say_closed(desk: &Desk, connection: &Connection, why: Why) {
-    let is_silent = connection.bytes_in == 0 && connection.bytes_out == 0;
+    let is_silent = connection.bytes_in == 0;
     let is_scrape = connection.session.speech().service == Service::Metrics;
     let level = if is_silent || is_scrape { Level::Debug } else { Level::Info };
     if !desk.common.log.wants(level) {

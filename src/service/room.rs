@@ -9,7 +9,7 @@
 //! 1. `by_name` and `by_address` hold the very members of `members`.
 //! 2. A name is held by at most one member.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -191,12 +191,11 @@ impl<A: Copy + Eq + Hash> Room<A> {
     fn send(&mut self, from: A, users: &[u8], text: &[u8], stamp: &Stamp) -> Answer {
         let Some((_, sender)) = self.sender(from) else { return nameless() };
         let text = text::clean(text);
-        let mut named: Vec<&[u8]> = Vec::new();
         let words = users.split(|byte| matches!(byte, b' ' | b'\t'));
-        for user in words.filter(|word| !word.is_empty()) {
-            if !named.contains(&user) {
-                named.push(user);
-            }
+        let mut named: Vec<&[u8]> = words.filter(|word| !word.is_empty()).collect();
+        if named.len() > 1 {
+            let mut seen = HashSet::new();
+            named.retain(|user| seen.insert(*user));
         }
         let cast = if named.len() == 1 { Cast::Single } else { Cast::Multi };
         let mut ranges = Ranges::default();

@@ -98,6 +98,8 @@ impl OutQueue {
 
     /// Adds a range of a shared block: a message.
     pub fn push_shared(&mut self, shared: Shared) {
+        // What is not first will wait.
+        let shared = if self.segments.is_empty() { shared } else { shared.lean() };
         self.memory_bytes += shared.len();
         self.message_bytes += shared.len();
         let is_merged = match self.segments.back_mut() {

@@ -45,6 +45,9 @@ pub enum Segment {
     },
 }
 
+/// How many times larger than a range its block may be while the range waits.
+const LEAN_FACTOR: usize = 4;
+
 /// A range of a block of bytes that many queues share.
 #[derive(Clone, Debug)]
 pub struct Shared {
@@ -70,6 +73,17 @@ impl Shared {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.start == self.end
+    }
+
+    /// The same bytes, in a block of their own where they are a small part of a large one: what
+    /// waits for long must not keep alive what does not.
+    #[must_use]
+    pub fn lean(self) -> Self {
+        if self.len() * LEAN_FACTOR >= self.block.len() {
+            return self;
+        }
+        let (block, end) = (self.bytes().into(), self.len());
+        Self { block, start: 0, end }
     }
 
     /// Takes `next` in, where it is the same block's next range.

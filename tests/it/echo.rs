@@ -276,7 +276,7 @@ fn an_echo_peer_that_never_reads_costs_no_memory() {
         // The server must stop reading: of 64 MiB, far less than all goes anywhere.
         let sent = peer.say_what_fits(&bytes, std::time::Duration::from_millis(700));
         assert!(sent < bytes.len(), "the server read on while its replies were not read");
-        let grown = server.peak_bytes().saturating_sub(before);
+        let grown = server.grown_since(before);
         assert!(grown < 24 << 20, "{speech}: {grown} bytes more for one peer");
         server.peer("line").expect_in_step();
         peer.half_close();

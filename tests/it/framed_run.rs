@@ -51,7 +51,7 @@ fn output_that_looks_like_frames_is_payload() {
 fn a_command_that_takes_too_long_fails_with_timeout() {
     let server = Server::line(&["--run", "shell", "--run-timeout", "1"]);
     let mut peer = server.framed();
-    let reply = peer.ask("run echo begun; sleep 1000");
+    let reply = peer.ask("run echo begun; sleep 100");
     assert_eq!(reply.joined("out"), b"begun\n");
     assert_eq!((reply.last.kind.as_str(), reply.last.key("code").as_str()), ("fail", "timeout"));
     peer.expect_in_step();
@@ -61,7 +61,7 @@ fn a_command_that_takes_too_long_fails_with_timeout() {
 fn cancel_ends_a_command_and_all_replies_keep_their_order() {
     let server = Server::line(&["--run", "shell"]);
     let mut peer = server.framed();
-    peer.say("run echo $$; exec sleep 1000\nfirst\n");
+    peer.say("run echo $$; exec sleep 100\nfirst\n");
     let pid = peer.expect_own().text().trim().parse().expect("a process id");
     peer.say("second\ncancel\nthird\n");
     let reply = peer.expect_reply();
@@ -78,7 +78,7 @@ fn cancel_ends_a_command_and_all_replies_keep_their_order() {
 fn cancel_in_the_same_packet_ends_what_was_begun_before_it() {
     let server = Server::line(&["--run", "shell"]);
     let mut peer = server.framed();
-    peer.say("run sleep 1000\ncancel\nafter\n");
+    peer.say("run sleep 100\ncancel\nafter\n");
     let reply = peer.expect_reply();
     assert_eq!((reply.last.kind.as_str(), reply.last.key("code").as_str()), ("fail", "cancelled"));
     assert_eq!(peer.expect_done().text(), "");
@@ -100,7 +100,7 @@ fn cancel_with_nothing_to_cancel_is_answered_too() {
 fn cancel_ends_a_command_that_ignores_it() {
     let server = Server::line(&["--run", "shell"]);
     let mut peer = server.framed();
-    peer.say("run trap '' TERM INT HUP; echo $$; while :; do sleep 0.1; done\n");
+    peer.say("run trap '' TERM INT HUP; echo $$; for i in $(seq 900); do sleep 0.1; done\n");
     let pid = peer.expect_own().text().trim().parse().expect("a process id");
     peer.say("cancel\n");
     let reply = peer.expect_reply();

@@ -204,7 +204,7 @@ fn a_reply_in_progress_is_finished_before_the_end() {
 fn the_drain_has_an_end() {
     let mut server = Server::line(&["--run", "shell", "--drain", "1"]);
     let mut peer = server.peer("line");
-    peer.say("run echo $$; exec sleep 1000\n");
+    peer.say("run echo $$; exec sleep 100\n");
     let pid = peer.expect_line().parse().expect("a process id");
     assert_eq!(server.stop().code(), Some(0));
     assert!(process::has_ended(pid), "its command outlives the server");
@@ -215,7 +215,7 @@ fn the_drain_has_an_end() {
 fn a_second_signal_stops_at_once() {
     let mut server = Server::line(&["--run", "shell", "--drain", "600"]);
     let mut peer = server.peer("line");
-    peer.say("run echo $$; exec sleep 1000\n");
+    peer.say("run echo $$; exec sleep 100\n");
     let pid = peer.expect_line().parse().expect("a process id");
     let mut witness = server.framed();
     server.signal(Signal::SIGTERM);

@@ -152,12 +152,19 @@ impl Session {
         self.act(frame, terms)
     }
 
-    /// A line over the limit came, or as much of it as there may be.
-    pub fn on_too_long<'a>(&mut self, terms: &Terms<'_>) -> Effect<'a> {
+    /// A line over the limit came, or as much of it as there may be: `head`.
+    pub fn on_too_long<'a>(&mut self, head: &[u8], is_bare: bool, terms: &Terms<'_>) -> Effect<'a> {
         if self.is_busy() {
             return self.keep(Kept::TooLong);
         }
-        self.leave_first();
+        self.is_bare = is_bare;
+        if self.speech.service == Service::Metrics {
+            return self.end(Vec::new());
+        }
+        // The next line is the first message still.
+        if self.stage == Stage::First && request::begins_like_http(head) {
+            return self.end(wording::NOT_HTTP.into());
+        }
         let text = format!("a line has at most {} bytes", terms.line_bytes_max);
         self.refuse(&Refusal::new(Code::TooLong, text))
     }
@@ -181,7 +188,7 @@ impl Session {
                 let frame = Frame { body, whole: body, is_bare: false };
                 self.act(&frame, terms)
             }
-            Kept::TooLong => self.on_too_long(terms),
+            Kept::TooLong => self.on_too_long(b"", false, terms),
         }
     }
 
@@ -220,7 +227,7 @@ impl Session {
         match service {
             Service::Echo => Effect::Echo(frame.whole),
             Service::Metrics => self.on_head(frame.body),
-            _ if is_first && request::is_http(frame.body) => self.end(wording::NOT_HTTP.into()),
+            _ if is_first && looks_like_http(frame) => self.end(wording::NOT_HTTP.into()),
             Service::Line => self.on_line(frame, terms),
             Service::Hello => self.on_hello(frame, is_first, terms),
             Service::Exec => self.on_command(frame.body),
@@ -245,4 +252,10 @@ impl Session {
         self.stage = Stage::Over;
         Effect::End(bytes)
     }
+}
+
+/// Whether a first message is an HTTP request. One that a bare client sent may be cut anywhere.
+fn looks_like_http(frame: &Frame<'_>) -> bool {
+    let is_cut = frame.is_bare && request::begins_like_http(frame.body);
+    is_cut || request::is_http(frame.body)
 }

@@ -60,7 +60,7 @@ impl Session {
             }
             Answer::Users(names) => self.done(&[], wording::users(&names).as_bytes()),
             Answer::Sent { delivered, unknown } if unknown.is_empty() => {
-                self.done(&[("delivered", &delivered.to_string())], b"")
+                self.done(&[("delivered", delivered.to_string().as_bytes())], b"")
             }
             Answer::Sent { unknown, .. } => {
                 self.refusal(&Refusal { code: Code::NoSuchUser, text: unknown })
@@ -82,9 +82,11 @@ impl Session {
     fn on_ran(&self, ending: &Ending) -> Vec<u8> {
         match ending {
             Ending::Status(status) if self.is_framed() => {
-                self.done(&[("exit", &status.to_string())], b"")
+                self.done(&[("exit", status.to_string().as_bytes())], b"")
             }
-            Ending::Signal(name) if self.is_framed() => self.done(&[("signal", name)], b""),
+            Ending::Signal(name) if self.is_framed() => {
+                self.done(&[("signal", name.as_bytes())], b"")
+            }
             Ending::Status(0) => Vec::new(),
             other => self.refusal(&Refusal::new(Code::Exit, wording::exit_text(other))),
         }

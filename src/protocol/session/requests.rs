@@ -9,7 +9,7 @@ use super::super::limits::VERSION;
 use super::super::line::Frame;
 use super::super::name::Name;
 use super::super::refusal::{Code, Refusal};
-use super::super::reply::Style;
+use super::super::reply::{Key, Style};
 use super::super::request::{self, Message, Request};
 use super::super::speech::Service;
 use super::super::text::trim;
@@ -104,9 +104,12 @@ impl Session {
         if terms.has_files {
             caps.insert(0, "download");
         }
-        let version = VERSION.to_string();
-        let keys =
-            [("landline", version.as_str()), ("server", terms.server), ("caps", &caps.join(","))];
+        let (version, caps) = (VERSION.to_string(), caps.join(","));
+        let keys: [Key<'_>; 3] = [
+            ("landline", version.as_bytes()),
+            ("server", terms.server.as_bytes()),
+            ("caps", caps.as_bytes()),
+        ];
         self.done(&keys, b"")
     }
 

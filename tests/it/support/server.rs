@@ -196,6 +196,12 @@ impl Server {
         process::status_bytes(self.pid(), "VmHWM")
     }
 
+    /// How much more was ever resident than `before`, an earlier `peak_bytes`. The kernel counts
+    /// roughly, so that even a peak can seem to shrink.
+    pub(crate) fn grown_since(&self, before: u64) -> u64 {
+        self.peak_bytes().saturating_sub(before)
+    }
+
     /// Waits for the server to end by itself or by a signal sent before.
     #[track_caller]
     pub(crate) fn expect_exit(&mut self) -> ExitStatus {

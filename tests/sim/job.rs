@@ -1,0 +1,169 @@
+//! `Running`: a command of the simulation on its way to a peer, as `server::command` has it.
+//!
+//! What it does not do: run anything. What a command writes is in the scene; when it writes, when
+//! its pipes are looked at, and when it ends, is random.
+
+use std::collections::VecDeque;
+
+use landline::protocol::capture::{Capture, Output};
+use landline::protocol::effect::{Ending, Outcome};
+use landline::protocol::refusal::{Code, Refusal};
+use landline::protocol::reply;
+use landline::protocol::session::Session;
+use landline::protocol::speech::Service;
+use landline::transfer::outqueue::OutQueue;
+use landline::transfer::segment::{Source, TO_ITS_END};
+
+use crate::random::Random;
+use crate::script::{Ends, Job};
+
+/// Most bytes a pipe holds.
+const PIPE_BYTES: usize = 200;
+
+enum Mode {
+    Spliced,
+    Framed,
+    /// What was written and not yet read, in order.
+    Captured(Capture, VecDeque<(Output, Vec<u8>)>),
+}
+
+/// A command in progress.
+pub(crate) struct Running {
+    pub(crate) job: usize,
+    pub(crate) pipes: [VecDeque<u8>; 2],
+    /// No writer is left.
+    pub(crate) is_ended: bool,
+    mode: Mode,
+    is_open: [bool; 2],
+    /// What it still has to write, the next one last.
+    writes: Vec<(bool, Vec<u8>)>,
+    verdict: Option<Outcome>,
+}
+
+impl Running {
+    pub(crate) fn begin(
+        number: usize,
+        job: &Job,
+        session: &Session,
+        output: &mut OutQueue,
+    ) -> Self {
+        let mode = match session.speech().service {
+            Service::Exec => Mode::Captured(Capture::new(session.is_bare()), VecDeque::new()),
+            _ if session.is_framed() => Mode::Framed,
+            _ => Mode::Spliced,
+        };
+        let is_spliced = matches!(mode, Mode::Spliced);
+        if is_spliced {
+            output.push_pipe(Source::Out, TO_ITS_END);
+        }
+        Self {
+            job: number,
+            pipes: [VecDeque::new(), VecDeque::new()],
+            is_ended: false,
+            mode,
+            is_open: [true, !is_spliced],
+            writes: job.writes.iter().rev().cloned().collect(),
+            verdict: None,
+        }
+    }
+
+    /// The command does something: it writes, or comes to its end.
+    pub(crate) fn go_on(&mut self, ends: Ends, output: &mut OutQueue, random: &mut Random) {
+        if let Some((is_err, bytes)) = self.writes.pop() {
+            return self.write(is_err, bytes, random);
+        }
+        if self.verdict.is_some() {
+            return;
+        }
+        let ending = match ends {
+            Ends::Status(status) => Ending::Status(status),
+            Ends::Signal(name) => Ending::Signal(name.to_owned()),
+            Ends::TimesOut => return self.stop(Code::Timeout, output),
+            Ends::Never | Ends::NotFound | Ends::Busy => return,
+        };
+        self.verdict = Some(Outcome::Ran(ending));
+        self.is_ended = true;
+    }
+
+    fn write(&mut self, is_err: bool, mut bytes: Vec<u8>, random: &mut Random) {
+        let pipe = usize::from(is_err && !matches!(self.mode, Mode::Spliced));
+        let there = match &mut self.mode {
+            Mode::Captured(_, unread) => unread.len() * 20,
+            Mode::Spliced | Mode::Framed => self.pipes[pipe].len(),
+        };
+        let room = PIPE_BYTES.saturating_sub(there).min(bytes.len());
+        let count = random.below(room + 1);
+        let rest = bytes.split_off(count);
+        if let Mode::Captured(_, unread) = &mut self.mode
+            && !bytes.is_empty()
+        {
+            unread.push_back((if is_err { Output::Err } else { Output::Out }, bytes));
+        } else {
+            self.pipes[pipe].extend(bytes);
+        }
+        if !rest.is_empty() {
+            self.writes.push((is_err, rest));
+        }
+    }
+
+    /// Ends it before its time; what is in its pipes is sent still.
+    pub(crate) fn stop(&mut self, code: Code, output: &mut OutQueue) {
+        self.verdict = Some(Outcome::Refused(Refusal::new(code, "it was stopped")));
+        self.writes.clear();
+        self.is_ended = true;
+        if matches!(self.mode, Mode::Spliced) && output.cut_pipes() {
+            output.push_pipe(Source::Out, self.pipes[0].len() as u64);
+            self.is_open[0] = false;
+        }
+    }
+
+    /// A pipe is looked at.
+    pub(crate) fn on_pipe(&mut self, output: &mut OutQueue, random: &mut Random) {
+        match &mut self.mode {
+            Mode::Spliced => {}
+            Mode::Framed => {
+                let source = if random.one_in(2) { Source::Out } else { Source::Err };
+                self.queue_frame(source, output);
+            }
+            Mode::Captured(capture, unread) => match unread.pop_front() {
+                Some((from, bytes)) => output.push(capture.on_output(from, &bytes)),
+                None if self.is_ended => self.is_open = [false; 2],
+                None => {}
+            },
+        }
+    }
+
+    fn queue_frame(&mut self, source: Source, output: &mut OutQueue) {
+        let pipe = source as usize;
+        if !self.is_open[pipe] || output.has_pipe(source) {
+            return;
+        }
+        let bytes = self.pipes[pipe].len() as u64;
+        if bytes == 0 {
+            self.is_open[pipe] = !self.is_ended;
+            return;
+        }
+        let kind = if source == Source::Out { "out" } else { "err" };
+        output.push(reply::header(kind, bytes, &[]));
+        output.push_pipe(source, bytes);
+    }
+
+    /// A splice found the pipe drained and without a writer.
+    pub(crate) fn on_source_ended(&mut self) {
+        self.is_open[0] = false;
+    }
+
+    /// How it came out, once nothing of it is left to be sent.
+    pub(crate) fn outcome(&mut self, output: &OutQueue) -> Option<Outcome> {
+        if self.is_open != [false; 2] || output.has_source() || !self.writes.is_empty() {
+            return None;
+        }
+        let verdict = self.verdict.take()?;
+        Some(match (&mut self.mode, verdict) {
+            (Mode::Captured(capture, _), Outcome::Ran(ending)) => {
+                Outcome::Text(capture.on_end(&ending))
+            }
+            (_, verdict) => verdict,
+        })
+    }
+}
