@@ -2,13 +2,15 @@
 //!
 //! What it does not do: touch echo, files or command output, which are never changed.
 
-use std::fmt::Write as _;
-
 use super::limits::QUOTE_BYTES_MAX;
 
 /// True for the characters no message, error or log line may carry: C0 but tab, DEL, C1.
 pub fn is_control(character: char) -> bool {
     character != '\t' && character.is_control()
+}
+
+const fn is_printable(byte: u8) -> bool {
+    byte >= 0x20 && byte < 0x7f
 }
 
 /// `bytes` as text: each control character (but tab) and each invalid sequence of UTF-8 becomes one
@@ -21,13 +23,14 @@ pub fn clean(bytes: &[u8]) -> String {
 
 /// As `clean`, appended to `text`.
 pub fn clean_into(text: &mut String, bytes: &[u8]) {
+    // Most text is plain, and plain text needs no second look.
+    let is_plain = bytes.iter().fold(true, |is_plain, byte| is_plain & is_printable(*byte));
+    if is_plain && let Ok(plain) = str::from_utf8(bytes) {
+        return text.push_str(plain);
+    }
     for chunk in bytes.utf8_chunks() {
         let valid = chunk.valid();
-        if valid.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-            text.push_str(valid);
-        } else {
-            text.extend(valid.chars().map(|c| if is_control(c) { '\u{fffd}' } else { c }));
-        }
+        text.extend(valid.chars().map(|c| if is_control(c) { '\u{fffd}' } else { c }));
         if !chunk.invalid().is_empty() {
             text.push('\u{fffd}');
         }
@@ -116,9 +119,20 @@ impl Civil {
     }
 
     fn write_parts(&self, out: &mut String, between: char) {
-        let Self { year, month, day, hour, minute, second } = self;
-        write!(out, "{year:04}-{month:02}-{day:02}{between}{hour:02}:{minute:02}:{second:02}")
-            .expect("a String takes all that is written");
+        // Written with every message, so digit by digit rather than by `write!`.
+        let year = self.year.clamp(0, 9999);
+        let digit = |value: i64| char::from(b'0' + u8::try_from(value % 10).unwrap_or(0));
+        out.extend([1000, 100, 10, 1].map(|place| digit(year / place)));
+        let mut two = |before: char, value: u8| {
+            out.push(before);
+            out.push(char::from(b'0' + value / 10 % 10));
+            out.push(char::from(b'0' + value % 10));
+        };
+        two('-', self.month);
+        two('-', self.day);
+        two(between, self.hour);
+        two(':', self.minute);
+        two(':', self.second);
     }
 }
 

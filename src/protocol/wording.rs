@@ -13,6 +13,9 @@ use super::text::Stamp;
 /// The indentation of the original chat program's lines.
 const CHAT_INDENT: &str = "\t\t\t\t\t";
 
+/// Why writing to a `String` cannot fail.
+const TAKES_ALL: &str = "a String takes all that is written";
+
 /// The answer to `help`.
 pub const HELP: &str = "\
 download FILE            the file's bytes
@@ -74,7 +77,7 @@ pub fn users(names: &str) -> String {
 pub fn chat_users(names: &str, stamp: &Stamp) -> String {
     let mut text = String::from(CHAT_INDENT);
     stamp.local.write(&mut text);
-    write!(text, "\n{CHAT_INDENT}Available client: {names}").expect("a String takes all");
+    write!(text, "\n{CHAT_INDENT}Available client: {names}").expect(TAKES_ALL);
     text
 }
 
@@ -88,33 +91,38 @@ pub fn exit_text(ending: &Ending) -> String {
 
 /// A message, appended to `out` in the form its recipient reads. `text` is clean already.
 pub fn message(out: &mut String, form: Form, from: &Name, cast: Cast, text: &str, stamp: &Stamp) {
-    let cast_text = cast_word(cast);
+    let from = from.as_str();
     match form {
         Form::Plain | Form::PlainBare => {
             stamp.local.write(out);
-            let end = if form == Form::Plain { "\n" } else { "" };
-            write!(out, " {from} ({cast_text}) : {text}{end}")
+            push_all(out, &[" ", from, " (", cast_word(cast), ") : ", text]);
         }
         Form::Chat | Form::ChatBare => {
             out.push_str(CHAT_INDENT);
             stamp.local.write(out);
-            let end = if form == Form::Chat { "\n" } else { "" };
-            write!(out, "\n{CHAT_INDENT}{from} ({cast_text}) : {text}{end}")
+            push_all(out, &["\n", CHAT_INDENT, from, " (", cast_word(cast), ") : ", text]);
         }
-        Form::Talk => writeln!(out, "{from}|{text}"),
-        Form::TalkBare => write!(out, "{from}|{text}"),
+        Form::Talk | Form::TalkBare => push_all(out, &[from, "|", text]),
         Form::Framed => {
-            let (len, at) = (text.len(), stamp.unix_ms);
-            let cast_key = cast_key(cast);
-            write!(out, "msg {len} from={from} cast={cast_key} at={at}\n{text}")
+            let (len, cast, at) = (text.len(), cast_key(cast), stamp.unix_ms);
+            write!(out, "msg {len} from={from} cast={cast} at={at}\n{text}").expect(TAKES_ALL);
         }
     }
-    .expect("a String takes all that is written");
+    if matches!(form, Form::Plain | Form::Chat | Form::Talk) {
+        out.push('\n');
+    }
+}
+
+/// Appends pieces one by one: what `write!` does, without its detours.
+fn push_all(out: &mut String, pieces: &[&str]) {
+    for piece in pieces {
+        out.push_str(piece);
+    }
 }
 
 /// A `note` frame about a user who came or left.
 pub fn note(out: &mut String, kind: &str, user: &Name) {
-    writeln!(out, "note 0 kind={kind} user={user}").expect("a String takes all");
+    writeln!(out, "note 0 kind={kind} user={user}").expect(TAKES_ALL);
 }
 
 /// The `note` frame that tells a framed peer why it is closed.

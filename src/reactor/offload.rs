@@ -1,17 +1,14 @@
 //! `Offload`: a small pool of threads for what may block (starting a process, opening a path that
-//! is not cached, listing a directory).
+//! is not cached, listing a directory, reading a file ahead).
 //!
-//! What it does not do: answer. The work posts its own result to the worker that asked.
+//! What it does not do: answer. The work posts its own result to the worker that asked. Its queue
+//! is no mailbox: nobody polls it, and a condition variable wakes one thread for one piece of work.
 
+use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-
-use super::mailbox::Mailbox;
-use crate::sys::poll::wait_readable;
 
 /// Work, with all it needs.
 pub type Work = Box<dyn FnOnce() + Send>;
@@ -20,23 +17,25 @@ pub type Work = Box<dyn FnOnce() + Send>;
 const WORK_MAX: usize = 4096;
 
 /// A pool of threads. Work that was not begun when the pool is dropped is dropped with it.
-#[derive(Debug)]
 pub struct Offload {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
-    queue: Mailbox<Stored>,
-    is_over: AtomicBool,
+    queue: Mutex<Queue>,
+    came: Condvar,
     on_panic: fn(),
 }
 
-struct Stored(Work);
+#[derive(Default)]
+struct Queue {
+    work: VecDeque<Work>,
+    is_over: bool,
+}
 
-impl std::fmt::Debug for Stored {
+impl std::fmt::Debug for Offload {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("Work")
+        write!(out, "Offload {{ waiting: {} }}", self.shared.lock().work.len())
     }
 }
 
@@ -44,8 +43,8 @@ impl Offload {
     /// A pool of `threads`, called `name`. `on_panic` is called where work panics: its asker would
     /// wait for ever.
     pub fn new(name: &str, threads: usize, on_panic: fn()) -> io::Result<Self> {
-        let queue = Mailbox::new(WORK_MAX)?;
-        let shared = Arc::new(Shared { queue, is_over: AtomicBool::new(false), on_panic });
+        let shared = Shared { queue: Mutex::default(), came: Condvar::new(), on_panic };
+        let shared = Arc::new(shared);
         for number in 0..threads {
             let shared = Arc::clone(&shared);
             thread::Builder::new()
@@ -57,30 +56,49 @@ impl Offload {
 
     /// Has `work` done by one of the threads; false where too much waits already.
     pub fn submit(&self, work: Work) -> bool {
-        self.shared.queue.post(Stored(work)).is_ok()
+        let mut queue = self.shared.lock();
+        let has_room = queue.work.len() < WORK_MAX;
+        if has_room {
+            queue.work.push_back(work);
+            self.shared.came.notify_one();
+        }
+        has_room
     }
 }
 
 impl Drop for Offload {
     fn drop(&mut self) {
-        self.shared.is_over.store(true, Ordering::Release);
-        self.shared.queue.post_bounded(Stored(Box::new(|| ())));
+        let mut queue = self.shared.lock();
+        queue.is_over = true;
+        queue.work.clear();
+        self.shared.came.notify_all();
     }
 }
 
 impl Shared {
     fn work_until_over(&self) {
-        while !self.is_over.load(Ordering::Acquire) {
-            if let Some(Stored(work)) = self.queue.take_one() {
-                if catch_unwind(AssertUnwindSafe(work)).is_err() {
-                    (self.on_panic)();
-                }
-            } else if wait_readable(&[self.queue.as_fd()], None).is_err() {
-                return;
+        while let Some(work) = self.next() {
+            if catch_unwind(AssertUnwindSafe(work)).is_err() {
+                (self.on_panic)();
             }
         }
-        // What ends this thread is to end the next one too.
-        self.queue.post_bounded(Stored(Box::new(|| ())));
+    }
+
+    /// Waits for work; `None` once the pool is dropped.
+    fn next(&self) -> Option<Work> {
+        let mut queue = self.lock();
+        while !queue.is_over {
+            if let Some(work) = queue.work.pop_front() {
+                return Some(work);
+            }
+            queue = self.came.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        None
+    }
+
+    /// No panic leaves the queue half changed: each change to it is one call.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -102,5 +120,20 @@ mod tests {
         assert!(offload.submit(Box::new(move || second.send(7).expect("the test listens"))));
         assert_eq!(from_second.recv_timeout(Duration::from_secs(10)), Ok(7));
         first.send(()).expect("the first waits for it");
+    }
+
+    #[test]
+    fn threads_end_with_the_pool() {
+        let (alive, ended) = mpsc::channel::<()>();
+        let offload = Offload::new("test", 1, || ()).expect("a thread starts");
+        let shared = Arc::downgrade(&offload.shared);
+        assert!(offload.submit(Box::new(move || drop(alive))));
+        assert!(ended.recv_timeout(Duration::from_secs(10)).is_err(), "the work was done");
+        drop(offload);
+        let is_freed = (0..10_000).any(|_| {
+            thread::yield_now();
+            shared.strong_count() == 0
+        });
+        assert!(is_freed, "the thread holds the pool no more");
     }
 }

@@ -297,6 +297,10 @@ impl Command {
             pipe.watched = wanted.filter(|_| pipe.fd.is_some());
         }
         if let Some(job) = &self.job {
+            if self.verdict.is_some() && self.child_watched.is_some() {
+                // It has exited, and something still holds its pipes.
+                job.end_rest();
+            }
             let wanted = self.verdict.is_none().then_some(Interest::READ);
             desk.watch(peer, Facet::Child, job.child().as_fd(), self.child_watched, wanted)?;
             self.child_watched = wanted;

@@ -139,6 +139,8 @@ impl Connection {
             _ if !self.is_awaiting() => {}
             Ok(Started::Running(job)) => {
                 desk.stats().runs.add(1);
+                // Nothing can be in its pipes yet: epoll tells when there is.
+                self.flags.is_source_empty = true;
                 let timeout_ms = desk.settings.limits.run_timeout_ms;
                 let until_ms = desk.now_ms.saturating_add(timeout_ms);
                 let command = Command::begin(job, &self.session, until_ms, &mut self.output);

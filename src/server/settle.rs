@@ -23,13 +23,13 @@ impl Connection {
     pub(crate) fn flush(&mut self, desk: &mut Desk, scratch: &mut [u8]) {
         self.flags.is_cut_short = false;
         let end = self.bytes_out + FLUSH_BYTES;
-        self.flags.is_source_empty = false;
-        while !self.flags.is_sink_full && !self.flags.is_source_empty && self.wants_flush() {
+        while !self.flags.is_sink_full && self.wants_flush() {
             if self.advance_task(desk, scratch).is_err() {
                 self.fate = Some(Fate::Gone(Why::Internal));
                 return;
             }
-            if self.output.is_empty() {
+            let awaits_pipe = self.flags.is_source_empty && self.output.is_at_open_pipe();
+            if self.output.is_empty() || awaits_pipe {
                 return;
             }
             match self.flush_once(desk, end.saturating_sub(self.bytes_out)) {

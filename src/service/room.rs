@@ -52,6 +52,8 @@ pub struct Room<A> {
     blocks: [String; Form::COUNT],
     pieces: Vec<Piece<A>>,
     batch: u64,
+    /// The text of the message that is being passed on.
+    text: String,
 }
 
 impl<A> Default for Room<A> {
@@ -64,6 +66,7 @@ impl<A> Default for Room<A> {
             blocks: Default::default(),
             pieces: Vec::new(),
             batch: 1,
+            text: String::new(),
         }
     }
 }
@@ -172,14 +175,14 @@ impl<A: Copy + Eq + Hash> Room<A> {
 
     fn broadcast(&mut self, from: A, text: &[u8], stamp: &Stamp) -> Answer {
         let Some((number, sender)) = self.sender(from) else { return nameless() };
-        let text = text::clean(text);
+        self.take_text(text);
         let mut ranges = Ranges::default();
         let mut delivered = 0;
-        let Self { members, blocks, pieces, batch, .. } = self;
+        let Self { members, blocks, pieces, batch, text, .. } = self;
         for (_, member) in members.iter_mut().filter(|(other, _)| **other != number) {
             let range = *ranges[member.form.index()].get_or_insert_with(|| {
                 append(&mut blocks[member.form.index()], |block| {
-                    wording::message(block, member.form, &sender, Cast::Broad, &text, stamp);
+                    wording::message(block, member.form, &sender, Cast::Broad, text, stamp);
                 })
             });
             deliver(pieces, *batch, member, range);
@@ -190,7 +193,7 @@ impl<A: Copy + Eq + Hash> Room<A> {
 
     fn send(&mut self, from: A, users: &[u8], text: &[u8], stamp: &Stamp) -> Answer {
         let Some((_, sender)) = self.sender(from) else { return nameless() };
-        let text = text::clean(text);
+        self.take_text(text);
         let words = users.split(|byte| matches!(byte, b' ' | b'\t'));
         let mut named: Vec<&[u8]> = words.filter(|word| !word.is_empty()).collect();
         if named.len() > 1 {
@@ -200,7 +203,7 @@ impl<A: Copy + Eq + Hash> Room<A> {
         let cast = if named.len() == 1 { Cast::Single } else { Cast::Multi };
         let mut ranges = Ranges::default();
         let (mut delivered, mut unknown) = (0, Vec::new());
-        let Self { members, by_name, blocks, pieces, batch, .. } = self;
+        let Self { members, by_name, blocks, pieces, batch, text, .. } = self;
         for user in named {
             let number = str::from_utf8(user).ok().and_then(|user| by_name.get(user));
             let Some(member) = number.and_then(|number| members.get_mut(number)) else {
@@ -209,7 +212,7 @@ impl<A: Copy + Eq + Hash> Room<A> {
             };
             let range = *ranges[member.form.index()].get_or_insert_with(|| {
                 append(&mut blocks[member.form.index()], |block| {
-                    wording::message(block, member.form, &sender, cast, &text, stamp);
+                    wording::message(block, member.form, &sender, cast, text, stamp);
                 })
             });
             deliver(pieces, *batch, member, range);
@@ -230,6 +233,12 @@ impl<A: Copy + Eq + Hash> Room<A> {
             });
             deliver(pieces, *batch, member, range);
         }
+    }
+
+    /// Takes a message's text in, made harmless.
+    fn take_text(&mut self, text: &[u8]) {
+        self.text.clear();
+        text::clean_into(&mut self.text, text);
     }
 
     fn sender(&self, from: A) -> Option<(u64, Name)> {

@@ -150,14 +150,14 @@ impl Job {
         child
     }
 
-    /// How the command ended, if it has. What it left running in its group is asked to end; the
-    /// process is not reaped by this.
+    /// How the command ended, if it has. It is not reaped by this.
     pub fn ending(&self) -> io::Result<Option<Ending>> {
-        let exit = self.child().status()?;
-        if exit.is_some() {
-            self.child().terminate_group();
-        }
-        Ok(exit.map(ending))
+        Ok(self.child().status()?.map(ending))
+    }
+
+    /// Asks what a command that has exited left running in its group to end.
+    pub fn end_rest(&self) {
+        self.child().terminate_group();
     }
 
     /// Asks the command and its whole group to end; `Condemned` sees to it that they do.

@@ -8,6 +8,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
@@ -66,20 +67,34 @@ fn pointers(strings: &[CString]) -> Vec<*mut libc::c_char> {
     pointers.chain([ptr::null_mut()]).collect()
 }
 
+/// The standard input of all commands, /dev/null, opened once.
+fn empty_input() -> io::Result<BorrowedFd<'static>> {
+    static EMPTY: OnceLock<OwnedFd> = OnceLock::new();
+    if let Some(open) = EMPTY.get() {
+        return Ok(open.as_fd());
+    }
+    let null = retry(|| open(c"/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()))?;
+    Ok(EMPTY.get_or_init(|| null).as_fd())
+}
+
 /// Starts a process (`posix_spawn(3)`: no copy of page tables): in a group of its own, every signal
 /// at its default, none blocked, standard input empty, and with no descriptor past 2, given that
 /// all others are close-on-exec (`seal_descriptors`). Returns once the program runs, and blocks
 /// until then. ENOENT, EACCES, ENOEXEC, E2BIG …: execve(2) refused it; EAGAIN, ENOMEM: no more
 /// processes; EMFILE, ENFILE: no more descriptors.
 pub fn spawn(spawn: &Spawn<'_>) -> io::Result<Child> {
-    let null = retry(|| open(c"/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()))?;
-    let standard = [null.as_fd(), spawn.stdout, spawn.stderr];
+    let standard = [empty_input()?, spawn.stdout, spawn.stderr];
     let mut actions = Actions::new()?;
-    let mut duplicates = Vec::with_capacity(standard.len());
+    let mut duplicates = Vec::new();
     for (fd, target) in standard.into_iter().zip(0..) {
-        let duplicate = duplicate_high(fd)?;
-        actions.duplicate(duplicate.as_fd(), target)?;
-        duplicates.push(duplicate);
+        if fd.as_raw_fd() >= FIRST_FREE {
+            actions.duplicate(fd, target)?;
+        } else {
+            // It could be in the way of another one.
+            let duplicate = duplicate_high(fd)?;
+            actions.duplicate(duplicate.as_fd(), target)?;
+            duplicates.push(duplicate);
+        }
     }
     let attributes = Attributes::new()?;
     let arguments = pointers(spawn.arguments);

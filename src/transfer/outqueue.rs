@@ -126,6 +126,11 @@ impl OutQueue {
         }
     }
 
+    /// Whether what comes next is whatever a pipe gives until its end.
+    pub fn is_at_open_pipe(&self) -> bool {
+        matches!(self.segments.front(), Some(Segment::Pipe { remaining: TO_ITS_END, .. }))
+    }
+
     /// Whether something is to come from this pipe.
     pub fn has_pipe(&self, wanted: Source) -> bool {
         let is_it = |s: &Segment| matches!(s, Segment::Pipe { source, .. } if *source == wanted);
