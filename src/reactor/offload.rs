@@ -104,6 +104,7 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
     use std::sync::mpsc;
     use std::time::Duration;
 
@@ -124,16 +125,17 @@ mod tests {
 
     #[test]
     fn threads_end_with_the_pool() {
-        let (alive, ended) = mpsc::channel::<()>();
+        thread_local!(static LAST_WORDS: RefCell<Option<mpsc::Sender<()>>> = RefCell::default());
+        let (says, ended) = mpsc::channel();
         let offload = Offload::new("test", 1, || ()).expect("a thread starts");
-        let shared = Arc::downgrade(&offload.shared);
-        assert!(offload.submit(Box::new(move || drop(alive))));
-        assert!(ended.recv_timeout(Duration::from_secs(10)).is_err(), "the work was done");
+        assert!(offload.submit(Box::new(move || {
+            says.send(()).expect("the test listens");
+            LAST_WORDS.set(Some(says));
+        })));
+        assert_eq!(ended.recv_timeout(Duration::from_secs(10)), Ok(()));
         drop(offload);
-        let is_freed = (0..10_000).any(|_| {
-            thread::yield_now();
-            shared.strong_count() == 0
-        });
-        assert!(is_freed, "the thread holds the pool no more");
+        // The sender goes with the thread that holds it.
+        let heard = ended.recv_timeout(Duration::from_secs(10));
+        assert_eq!(heard, Err(mpsc::RecvTimeoutError::Disconnected));
     }
 }
