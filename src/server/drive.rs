@@ -118,8 +118,10 @@ impl Connection {
             Ok(Found::File(file)) => {
                 desk.stats().downloads.add(1);
                 let is_framed = self.session.is_framed();
-                let download = Download::begin(file, is_framed, &mut self.output);
-                self.task = Some(Task::Download(Box::new(download)));
+                match Download::begin(file, is_framed, &mut self.output) {
+                    Some(download) => self.task = Some(Task::Download(Box::new(download))),
+                    None => self.on_outcome(desk, Outcome::Sent),
+                }
             }
             Ok(Found::Text(text)) => self.on_outcome(desk, Outcome::Text(text)),
             Err(refusal) => self.on_outcome(desk, Outcome::Refused(refusal)),

@@ -91,27 +91,39 @@ pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     retry(|| nix::unistd::read(fd, buffer))
 }
 
-/// True if the byte at `offset` of a regular file can be read without waiting for a disk
-/// (preadv2(2), `RWF_NOWAIT`): EAGAIN means it is not in memory. Also true at or past the end, and
-/// where the file system or kernel cannot tell (EOPNOTSUPP, ENOSYS, EINVAL). It says nothing of the
-/// bytes after.
+/// True if the byte at `offset` of a regular file can be read without waiting for a disk. Also true
+/// at or past the end, and where the file system or kernel cannot tell. It says nothing of the bytes
+/// after.
 pub fn is_cached(file: BorrowedFd<'_>, offset: u64) -> io::Result<bool> {
+    match read_cached(file, offset, &mut [0]) {
+        Ok(read) => Ok(read.is_some()),
+        Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+            Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL => Ok(true),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Reads what of a regular file is in memory from `offset` on (preadv2(2), `RWF_NOWAIT`), without
+/// moving its position: how much, 0 at its end; `None` where that would mean to wait for a disk
+/// (EAGAIN). EOPNOTSUPP, ENOSYS, EINVAL: the file system or kernel cannot tell.
+pub fn read_cached(
+    file: BorrowedFd<'_>,
+    offset: u64,
+    buffer: &mut [u8],
+) -> io::Result<Option<usize>> {
     let position = libc::off_t::try_from(offset).map_err(|_| Errno::EINVAL)?;
-    let mut byte = 0_u8;
-    let piece = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    let piece = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     let read = retry(|| {
-        // SAFETY: `piece` describes the one byte `byte`, and both outlive the call.
+        // SAFETY: `piece` describes `buffer`, which is writable, and both outlive the call.
         Errno::result(unsafe {
             libc::preadv2(file.as_raw_fd(), &raw const piece, 1, position, libc::RWF_NOWAIT)
         })
     });
     match read {
-        Ok(_) => Ok(true),
-        Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
-            Errno::EAGAIN => Ok(false),
-            Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL => Ok(true),
-            _ => Err(error),
-        },
+        Ok(count) => Ok(Some(usize::try_from(count).expect("a count is not negative"))),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
