@@ -3,9 +3,10 @@
 //!
 //! What it does not do: decide what is cleaned.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal as _, Write as _};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use super::failure::Failure;
 use super::watch::Watch;
@@ -39,7 +40,8 @@ impl Out {
             let file = File::from(stream.as_fd().try_clone_to_owned()?);
             let is_regular = file.metadata()?.is_file();
             let is_terminal = file.is_terminal();
-            Ok(Self { file, name, is_regular, is_terminal })
+            let own = if is_terminal { reopened(&file).ok() } else { None };
+            Ok(Self { file: own.unwrap_or(file), name, is_regular, is_terminal })
         };
         open().map_err(|error| Failure::local(name, &error))
     }
@@ -65,6 +67,15 @@ impl Out {
         }
         Ok(())
     }
+}
+
+/// The same terminal by a description of our own that never blocks: one that is stopped (Ctrl-S)
+/// takes a part of a piece and would hold the rest, and with it signals and time-outs. What others
+/// have open is not touched by it.
+fn reopened(terminal: &File) -> io::Result<File> {
+    let path = format!("/proc/self/fd/{}", terminal.as_raw_fd());
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    OpenOptions::new().write(true).custom_flags(flags).open(path)
 }
 
 /// Makes bytes harmless for a terminal, piece by piece: lines stay lines, and all else that could

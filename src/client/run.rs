@@ -25,10 +25,16 @@ const STATUS_FAILED: u8 = 255;
 /// Runs `command` and gives its exit status. SIGINT takes it back; a second one leaves at once.
 pub(super) fn run(common: &Common, command: &str) -> Result<u8, Failure> {
     let (mut wire, mut watch) = Wire::open(common)?;
+    begin(&mut wire, &mut watch, command)
+        .and_then(|()| follow(&mut wire, &mut watch))
+        .inspect_err(|_| wire.abandon())
+}
+
+fn begin(wire: &mut Wire, watch: &mut Watch, command: &str) -> Result<(), Failure> {
     wire.say(&format!("run {command}"));
-    wire.flush(&mut watch)?;
+    wire.flush(watch)?;
     watch.cancel_on_interrupt(wire.second_handle()?);
-    follow(&mut wire, &mut watch).inspect_err(|_| wire.abandon())
+    Ok(())
 }
 
 /// Passes on what the command writes, until it ends.

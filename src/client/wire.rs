@@ -94,6 +94,7 @@ impl Wire {
 
     /// Sends all that was said, so that nothing is left to send.
     pub(super) fn flush(&mut self, watch: &mut Watch) -> Result<(), Failure> {
+        self.send();
         while !self.outbox.is_empty() && !self.is_at_end {
             self.fill(watch)?;
         }

@@ -23,8 +23,14 @@ use crate::reactor::token::{Facet, PeerId};
 use crate::service::run::{Job, OUTPUT_GRACE_MS};
 use crate::sys::copy;
 use crate::sys::epoll::Interest;
+use crate::sys::pipe;
 use crate::transfer::outqueue::OutQueue;
 use crate::transfer::segment::{Source, TO_ITS_END};
+
+/// What a splice moves of a pipe that a command fills faster than it is emptied, in bytes.
+const PIPE_FULL_BYTES: u64 = 32 * 1024;
+/// Size of the pipe of such a command, in bytes.
+const PIPE_BYTES: usize = 1024 * 1024;
 
 /// How output becomes a reply.
 #[derive(Debug)]
@@ -52,6 +58,8 @@ pub(crate) struct Command {
     err: Pipe,
     child_watched: Option<Interest>,
     verdict: Option<Outcome>,
+    /// Whether the pipe of standard output was made larger.
+    is_grown: bool,
     /// When what holds the pipes is waited for no longer.
     grace_ms: u64,
     /// When the command has taken too long.
@@ -77,7 +85,8 @@ impl Command {
         let out = Pipe { fd: job.out.take(), watched: None, is_last: false };
         let err = Pipe { fd: job.err.take(), watched: None, is_last: false };
         let (verdict, grace_ms) = (None, u64::MAX);
-        Self { mode, job: Some(job), out, err, child_watched: None, verdict, grace_ms, timeout_ms }
+        let (job, child_watched, is_grown) = (Some(job), None, false);
+        Self { mode, job, out, err, child_watched, verdict, is_grown, grace_ms, timeout_ms }
     }
 
     /// The outcome of a command that could not be run.
@@ -145,6 +154,16 @@ impl Command {
             Mode::Spliced => Ok(()),
             Mode::Framed => self.queue_frame(source, true, output),
             Mode::Captured(_) => self.capture(source, output, scratch).map(drop),
+        }
+    }
+
+    /// So much was spliced at once. A command that fills its pipe gets a larger one; most never do.
+    pub(crate) fn on_spliced(&mut self, bytes: u64) {
+        if !self.is_grown && bytes >= PIPE_FULL_BYTES {
+            self.is_grown = true;
+            if let Some(fd) = &self.out.fd {
+                pipe::grow(fd.as_fd(), PIPE_BYTES);
+            }
         }
     }
 

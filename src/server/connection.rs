@@ -243,6 +243,15 @@ impl Connection {
         self.framer.framing() == Framing::Undecided && has_begun
     }
 
+    /// Nobody is there any more. Of one that was only waited for to go, that is no news.
+    pub(crate) fn on_gone(&mut self) {
+        if self.is_lingering() {
+            self.flags.is_at_end = true;
+        } else {
+            self.fate = Some(Fate::Gone(Why::Gone));
+        }
+    }
+
     /// Whether only the end of the peer's input is waited for.
     pub(crate) fn is_lingering(&self) -> bool {
         matches!(self.fate, Some(Fate::Linger(..)))

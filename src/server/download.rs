@@ -20,8 +20,8 @@ use crate::sys::copy::read_cached;
 use crate::transfer::outqueue::OutQueue;
 use crate::transfer::sink::WINDOW_BYTES;
 
-/// Size up to which a file is copied rather than sent by `sendfile`, in bytes: below it, a system call
-/// costs more than the copy.
+/// Size up to which a file is copied rather than sent by `sendfile`, in bytes: below it, a system
+/// call costs more than the copy.
 const SMALL_BYTES: usize = 8 * 1024;
 
 /// A download in progress.

@@ -97,7 +97,7 @@ impl Opened {
     fn add_host(&mut self, speech: Speech, host: &str, port: u16) -> Result<(), StartError> {
         let addresses: Vec<SocketAddr> = (host, port)
             .to_socket_addrs()
-            .map_err(|error| StartError::system(format!("--listen {host}:{port}: {error}")))?
+            .map_err(|error| StartError::system(&format!("--listen {host}:{port}: {error}")))?
             .collect();
         let mut bound = port;
         let mut seen: Vec<SocketAddr> = Vec::new();
@@ -141,7 +141,7 @@ impl Opened {
                 Err(error) => return Err(refused(second, &error)),
             }
         }
-        Err(StartError::system("no port is free in both families".to_owned()))
+        Err(StartError::system("no port is free in both families"))
     }
 
     fn add_inet(&mut self, speech: Speech, address: SocketAddr) -> io::Result<u16> {
@@ -155,7 +155,7 @@ impl Opened {
 
     fn add_unix(&mut self, speech: Speech, path: &Path) -> Result<(), StartError> {
         let refuse = |error: io::Error| {
-            StartError::system(format!("--listen unix:{}: {error}", path.display()))
+            StartError::system(&format!("--listen unix:{}: {error}", path.display()))
         };
         let socket = match socket::listen_unix(path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_dead(path) => {
@@ -208,5 +208,5 @@ fn is_without_v6(error: &io::Error) -> bool {
 }
 
 fn refused(address: SocketAddr, error: &io::Error) -> StartError {
-    StartError::system(format!("--listen {address}: {error}"))
+    StartError::system(&format!("--listen {address}: {error}"))
 }

@@ -32,7 +32,7 @@ impl Connection {
                 self.take_in(desk, &scratch[..count]);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => self.fate = Some(Fate::Gone(Why::Gone)),
+            Err(_) => self.on_gone(),
         }
     }
 

@@ -132,6 +132,9 @@ impl Connection {
         if sent > 0 {
             self.active_ms = desk.now_ms;
             self.count_sent(desk, sent);
+            if let Some(Task::Command(command)) = &mut self.task {
+                command.on_spliced(sent);
+            }
         }
         flushed
     }

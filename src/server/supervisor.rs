@@ -58,8 +58,10 @@ impl StartError {
         Self { text, status: STATUS_CONFIG }
     }
 
-    pub(crate) fn system(text: String) -> Self {
-        Self { text, status: STATUS_SYSTEM }
+    pub(crate) fn system(text: &str) -> Self {
+        // People need the words of the system's error, not its number.
+        let words = text.split(" (os error").next().unwrap_or_default().to_owned();
+        Self { text: words, status: STATUS_SYSTEM }
     }
 
     fn internal(text: String) -> Self {
@@ -80,7 +82,7 @@ pub fn serve(
 ) -> Result<(), StartError> {
     let system = |what: &str| {
         let what = what.to_owned();
-        move |error: io::Error| StartError::system(format!("{what}: {error}"))
+        move |error: io::Error| StartError::system(&format!("{what}: {error}"))
     };
     let signals = Signals::take().map_err(system("signals"))?;
     let inherited = inherit::listen_fds();
@@ -245,7 +247,9 @@ impl Server {
             Ok(settings) => {
                 let settings = Arc::new(settings);
                 self.tell(|| Mail::Settings(Arc::clone(&settings)));
-                self.common.log.say(Level::Info, "configuration read again", &[]);
+                let remark = "listeners, root, workers, metrics, log and drain stay as they were";
+                let fields: [Field<'_>; 1] = [("remark", &remark)];
+                self.common.log.say(Level::Info, "configuration read again", &fields);
             }
             Err(why) => {
                 let fields: [Field<'_>; 1] = [("why", &why)];

@@ -205,7 +205,7 @@ fn refusal_of(error: &io::Error, path: &[u8]) -> Refusal {
             Refusal::new(Code::Busy, "too many open files: try again")
         }
         Some(libc::EIO) => Refusal::quoting(Code::Internal, path, "the file cannot be read"),
-        _ => Refusal::quoting(Code::NoSuchFile, path, "no such file"),
+        _ => Refusal::quoting(Code::NoSuchFile, path, "nothing of that name is served"),
     }
 }
 

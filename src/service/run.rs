@@ -20,8 +20,6 @@ use crate::sys::process::{Child, Exit, Spawn, signal_name, spawn};
 
 /// Where commands look for programs.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// Wanted size of a pipe, in bytes; the kernel may give less.
-const PIPE_BYTES: usize = 256 * 1024;
 /// How long the output of a command that exited is waited for, in milliseconds, where something
 /// that it left behind holds the pipe.
 pub const OUTPUT_GRACE_MS: u64 = 200;
@@ -37,7 +35,7 @@ impl Slot {
     pub fn take(taken: &Arc<AtomicUsize>, runs_max: usize) -> Result<Self, Refusal> {
         if taken.fetch_add(1, Ordering::Relaxed) >= runs_max {
             taken.fetch_sub(1, Ordering::Relaxed);
-            let text = "as many commands as may run at once do: try again";
+            let text = format!("{runs_max} commands are running already: try again");
             return Err(Refusal::new(Code::Busy, text));
         }
         Ok(Self(Arc::clone(taken)))
@@ -101,8 +99,8 @@ pub fn start(order: Order, user: &User) -> Result<Started, Refusal> {
     let arguments = strings(&order.argv)?;
     let environment = strings(&environment(&order, user))?;
     let program = arguments.first().ok_or_else(|| internal("a command has a program"))?;
-    let (out, out_end) = new_pipe(PIPE_BYTES).map_err(|error| refusal_of(&error))?;
-    let err = order.has_own_err.then(|| new_pipe(PIPE_BYTES)).transpose();
+    let (out, out_end) = new_pipe().map_err(|error| refusal_of(&error))?;
+    let err = order.has_own_err.then(new_pipe).transpose();
     let err = err.map_err(|error| refusal_of(&error))?;
     let spawned = spawn(&Spawn {
         program,

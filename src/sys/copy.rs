@@ -92,8 +92,8 @@ pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// True if the byte at `offset` of a regular file can be read without waiting for a disk. Also true
-/// at or past the end, and where the file system or kernel cannot tell. It says nothing of the bytes
-/// after.
+/// at or past the end, and where the file system or kernel cannot tell. It says nothing of the
+/// bytes after.
 pub fn is_cached(file: BorrowedFd<'_>, offset: u64) -> io::Result<bool> {
     match read_cached(file, offset, &mut [0]) {
         Ok(read) => Ok(read.is_some()),
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_pipe_is_empty_then_moved_then_ended() -> io::Result<()> {
         let (near, mut far) = non_blocking_pair()?;
-        let (pipe, writer) = new_pipe(MAX)?;
+        let (pipe, writer) = new_pipe()?;
         assert_eq!(splice(&pipe, &near)?, Copied::SourceEmpty);
         let mut writer = File::from(writer);
         writer.write_all(b"hello")?;
@@ -206,7 +206,7 @@ mod tests {
         let (near, _far) = non_blocking_pair()?;
         let block = vec![0; MAX];
         while (&near).write(&block).is_ok() {}
-        let (pipe, writer) = new_pipe(MAX)?;
+        let (pipe, writer) = new_pipe()?;
         let mut writer = File::from(writer);
         writer.write_all(b"hello")?;
         assert_eq!(splice(&pipe, &near)?, Copied::SinkFull);
@@ -221,7 +221,7 @@ mod tests {
     fn a_peer_that_is_gone_is_an_error() -> io::Result<()> {
         let (near, far) = non_blocking_pair()?;
         drop(far);
-        let (pipe, writer) = new_pipe(MAX)?;
+        let (pipe, writer) = new_pipe()?;
         File::from(writer).write_all(b"hello")?;
         let (_scratch, file) = file(b"hello")?;
         let spliced = splice(&pipe, &near).map_err(|error| error.kind());
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_pipe_is_read_to_its_end() -> io::Result<()> {
-        let (pipe, writer) = new_pipe(MAX)?;
+        let (pipe, writer) = new_pipe()?;
         let mut buffer = [0; 8];
         let nothing = read(pipe.as_fd(), &mut buffer).map_err(|error| error.kind());
         assert_eq!(nothing, Err(io::ErrorKind::WouldBlock));

@@ -3,35 +3,39 @@
 //! What it does not do: read it (`copy`).
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 
-use super::socket::set_nonblocking;
-
-/// A pipe, read end first (pipe2(2)). The read end is non-blocking; the write end is a description
-/// of its own and blocks, as a command expects. `bytes` is asked for as its size (`F_SETPIPE_SZ`,
-/// fcntl(2)); where that is refused (EPERM past `fs.pipe-max-size`, EBUSY) the size stays what the
-/// kernel gave. EMFILE, ENFILE: descriptors have run out.
-pub fn new_pipe(bytes: usize) -> io::Result<(OwnedFd, OwnedFd)> {
+/// A pipe, read end first (pipe2(2)), of the size the kernel gives (pipe(7): mostly 64 KiB). The
+/// read end is non-blocking; the write end is a description of its own and blocks, as a command
+/// expects. EMFILE, ENFILE: descriptors have run out.
+pub fn new_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
-    set_nonblocking(read.as_fd())?;
-    if let Ok(size) = i32::try_from(bytes) {
-        let _only_wished_for = fcntl(&read, FcntlArg::F_SETPIPE_SZ(size));
-    }
+    fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok((read, write))
+}
+
+/// Makes a pipe hold `bytes` (`F_SETPIPE_SZ`, fcntl(2)), where that is allowed: past
+/// `fs.pipe-max-size` (EPERM) its size stays what it was.
+pub fn grow(pipe: BorrowedFd<'_>, bytes: usize) {
+    if let Ok(size) = i32::try_from(bytes) {
+        let _only_wished_for = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(size));
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd as _;
+
     use nix::fcntl::FdFlag;
 
     use super::*;
 
     #[test]
     fn only_the_read_end_is_non_blocking_and_both_close_on_exec() -> io::Result<()> {
-        let (read, write) = new_pipe(1 << 16)?;
+        let (read, write) = new_pipe()?;
         for (fd, is_nonblocking) in [(&read, true), (&write, false)] {
             let status = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
             let descriptor = FdFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFD)?);
@@ -42,11 +46,12 @@ mod tests {
     }
 
     #[test]
-    fn the_size_is_as_asked_or_else_there_is_a_pipe_nevertheless() -> io::Result<()> {
-        let (read, _write) = new_pipe(1 << 15)?;
-        assert_eq!(fcntl(&read, FcntlArg::F_GETPIPE_SZ)?, 1 << 15);
-        let (read, _write) = new_pipe(usize::MAX)?;
-        assert!(fcntl(&read, FcntlArg::F_GETPIPE_SZ)? > 0);
+    fn a_pipe_grows_to_the_size_asked_for_or_stays_as_it_was() -> io::Result<()> {
+        let (read, _write) = new_pipe()?;
+        grow(read.as_fd(), 1 << 17);
+        assert_eq!(fcntl(&read, FcntlArg::F_GETPIPE_SZ)?, 1 << 17);
+        grow(read.as_fd(), usize::MAX);
+        assert_eq!(fcntl(&read, FcntlArg::F_GETPIPE_SZ)?, 1 << 17);
         Ok(())
     }
 }

@@ -268,7 +268,7 @@ mod tests {
     fn start(words: &[&str], environment: &[&str]) -> io::Result<(Child, OwnedFd)> {
         let arguments = strings(words)?;
         let environment = strings(environment)?;
-        let (read, write) = new_pipe(1 << 16)?;
+        let (read, write) = new_pipe()?;
         let child = spawn(&Spawn {
             program: &arguments[0],
             arguments: &arguments,

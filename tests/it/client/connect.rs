@@ -17,7 +17,7 @@ fn as_a_filter_it_prints_the_replies_in_order_and_ends() {
     outcome.expect(
         0,
         "hello\n\npong\nout\nerror exit: status 3\nx\x1by\n\
-         error no-such-file: nothing: no such file\nusers:\n\
+         error no-such-file: nothing: nothing of that name is served\nusers:\n\
          saved as client_a.txt, 5 bytes\nthe last\n",
     );
     assert_eq!(std::fs::read(folder.join("client_a.txt")).expect("it is there"), b"text\n");

@@ -11,7 +11,9 @@
 //! 1. A peer is closed at the end of a turn alone, so that no phase before meets half of one.
 //! 2. A peer in `touched` is flushed and settled in this very turn.
 
-use std::collections::{BTreeMap, VecDeque};
+mod exchange;
+
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,8 +27,8 @@ use super::connection::{Connection, Fate, Task, Why};
 use super::desk::{Common, Desk};
 use super::drive::stopping;
 use super::log::{Field, Level};
-use super::mail::{Address, Arrival, HOME, Mail};
-use crate::protocol::effect::Call;
+use super::mail::{Arrival, HOME, Mail};
+use crate::protocol::refusal::Code;
 use crate::protocol::speech::Service;
 use crate::protocol::wording;
 use crate::reactor::slab::Slab;
@@ -35,7 +37,7 @@ use crate::service::room::Room;
 use crate::service::run::{Condemned, Started};
 use crate::sys::epoll::{Event, Events, Interest};
 use crate::sys::socket;
-use crate::transfer::segment::{Shared, Source};
+use crate::transfer::segment::Source;
 
 /// Events taken in one turn.
 const EVENTS_PER_TURN: usize = 512;
@@ -111,12 +113,17 @@ impl Worker {
     /// still answers for the room, may end too.
     fn leave(&mut self) {
         for peer in self.peers.ids() {
-            if let Some(connection) = self.peers.get_mut(peer)
-                && (connection.task.is_some() || !connection.output.is_empty())
-            {
-                // Where this fails, the peer is gone already.
-                let _ = socket::set_reset_on_close(connection.socket.as_fd());
-            }
+            self.with(peer, |connection, desk, scratch| {
+                if connection.fate.is_none() {
+                    connection.dismiss(desk, &stopping());
+                }
+                connection.flush(desk, scratch);
+                if !connection.output.is_empty() {
+                    // Where this fails, the peer is gone already.
+                    let _ = socket::set_reset_on_close(connection.socket.as_fd());
+                }
+            });
+            self.close(peer, Why::Told(Code::Stopping));
         }
         if self.desk.worker != HOME {
             self.desk.common.crew[HOME].mailbox.post_bounded(Mail::Ended);
@@ -231,7 +238,7 @@ impl Worker {
                 }
                 // What came before the end is read first; reading then tells of the end.
                 if event.gone && !event.readable {
-                    connection.fate = Some(Fate::Gone(Why::Gone));
+                    connection.on_gone();
                 }
             }
             Facet::Out => on_pipe(connection, Source::Out, scratch),
@@ -286,83 +293,6 @@ impl Worker {
             Mail::Ended => self.others -= 1,
             Mail::Stop => self.is_stopped = true,
         }
-    }
-
-    /// A peer asks the room, which is here. While another worker has no room for mail, callers
-    /// wait.
-    fn on_call(&mut self, from: Address, call: Call<'static>) {
-        if self.desk.is_room_stalled {
-            return self.desk.deferred.push_back((from, call));
-        }
-        if let Call::Reform(_) = call {
-            // What was said before is handed out in the form of then.
-            self.hand_out();
-        }
-        let stamp = self.desk.stamp();
-        let Some(room) = &mut self.desk.room else { return };
-        let Some(answer) = room.on_call(from, &call, &stamp) else { return };
-        if from.worker == self.desk.worker {
-            self.with(from.peer, |c, desk, _| c.on_answer(desk, answer));
-        } else {
-            // Behind what was said before: who is told that it was, finds it delivered.
-            self.answers.push((from.worker, Mail::Answer(from.peer, answer)));
-        }
-    }
-
-    fn hand_out_if_full(&mut self) {
-        if self.desk.room.as_ref().is_some_and(Room::is_full) {
-            self.hand_out();
-        }
-    }
-
-    /// Hands out what was said in the room, and takes the calls that had to wait for that.
-    fn hand_out(&mut self) {
-        self.post_again();
-        loop {
-            self.hand_out_once();
-            self.post_again();
-            if self.desk.is_room_stalled {
-                return;
-            }
-            let Some((from, call)) = self.desk.deferred.pop_front() else { return };
-            self.on_call(from, call);
-        }
-    }
-
-    fn hand_out_once(&mut self) {
-        // Taken out for the while: nobody who is given a message calls the room.
-        let Some(mut room) = self.desk.room.take() else { return };
-        let here = self.desk.worker;
-        let mut elsewhere: BTreeMap<usize, Vec<(PeerId, Shared)>> = BTreeMap::new();
-        room.hand_out(|Address { worker, peer }, messages| {
-            if worker == here {
-                self.with(peer, |c, desk, _| c.deliver(desk, messages));
-            } else {
-                elsewhere.entry(worker).or_default().push((peer, messages));
-            }
-        });
-        self.desk.room = Some(room);
-        let mail = elsewhere.into_iter().map(|(worker, all)| (worker, Mail::Deliver(all)));
-        self.unposted.extend(mail);
-        self.unposted.extend(self.answers.drain(..));
-    }
-
-    /// Posts what could not be posted before; order is kept for each worker.
-    fn post_again(&mut self) {
-        let mut full = Vec::new();
-        for _ in 0..self.unposted.len() {
-            let Some((worker, mail)) = self.unposted.pop_front() else { break };
-            let left = if full.contains(&worker) {
-                Some(mail)
-            } else {
-                self.desk.common.crew[worker].mailbox.post(mail).err()
-            };
-            if let Some(mail) = left {
-                full.push(worker);
-                self.unposted.push_back((worker, mail));
-            }
-        }
-        self.desk.is_room_stalled = !self.unposted.is_empty();
     }
 
     fn on_time(&mut self) {

@@ -1,0 +1,92 @@
+//! The worker and the room: calls that come by mail, messages that are handed out, and mail that
+//! has to wait because another worker has no room for it.
+//!
+//! What it does not do: know who has a name (`service::room`).
+
+use std::collections::BTreeMap;
+
+use super::Worker;
+use crate::protocol::effect::Call;
+use crate::reactor::token::PeerId;
+use crate::server::mail::{Address, Mail};
+use crate::service::room::Room;
+use crate::transfer::segment::Shared;
+
+impl Worker {
+    /// A peer asks the room, which is here. While another worker has no room for mail, callers
+    /// wait.
+    pub(super) fn on_call(&mut self, from: Address, call: Call<'static>) {
+        if self.desk.is_room_stalled {
+            return self.desk.deferred.push_back((from, call));
+        }
+        if let Call::Reform(_) = call {
+            // What was said before is handed out in the form of then.
+            self.hand_out();
+        }
+        let stamp = self.desk.stamp();
+        let Some(room) = &mut self.desk.room else { return };
+        let Some(answer) = room.on_call(from, &call, &stamp) else { return };
+        if from.worker == self.desk.worker {
+            self.with(from.peer, |c, desk, _| c.on_answer(desk, answer));
+        } else {
+            // Behind what was said before: who is told that it was, finds it delivered.
+            self.answers.push((from.worker, Mail::Answer(from.peer, answer)));
+        }
+    }
+
+    pub(super) fn hand_out_if_full(&mut self) {
+        if self.desk.room.as_ref().is_some_and(Room::is_full) {
+            self.hand_out();
+        }
+    }
+
+    /// Hands out what was said in the room, and takes the calls that had to wait for that.
+    pub(super) fn hand_out(&mut self) {
+        self.post_again();
+        loop {
+            self.hand_out_once();
+            self.post_again();
+            if self.desk.is_room_stalled {
+                return;
+            }
+            let Some((from, call)) = self.desk.deferred.pop_front() else { return };
+            self.on_call(from, call);
+        }
+    }
+
+    fn hand_out_once(&mut self) {
+        // Taken out for the while: nobody who is given a message calls the room.
+        let Some(mut room) = self.desk.room.take() else { return };
+        let here = self.desk.worker;
+        let mut elsewhere: BTreeMap<usize, Vec<(PeerId, Shared)>> = BTreeMap::new();
+        room.hand_out(|Address { worker, peer }, messages| {
+            if worker == here {
+                self.with(peer, |c, desk, _| c.deliver(desk, messages));
+            } else {
+                elsewhere.entry(worker).or_default().push((peer, messages));
+            }
+        });
+        self.desk.room = Some(room);
+        let mail = elsewhere.into_iter().map(|(worker, all)| (worker, Mail::Deliver(all)));
+        self.unposted.extend(mail);
+        self.unposted.extend(self.answers.drain(..));
+    }
+
+    /// Posts what could not be posted before; order is kept for each worker.
+    fn post_again(&mut self) {
+        let mut full = Vec::new();
+        for _ in 0..self.unposted.len() {
+            let Some((worker, mail)) = self.unposted.pop_front() else { break };
+            let left = if full.contains(&worker) {
+                Some(mail)
+            } else {
+                self.desk.common.crew[worker].mailbox.post(mail).err()
+            };
+            if let Some(mail) = left {
+                full.push(worker);
+                self.unposted.push_back((worker, mail));
+            }
+        }
+        self.desk.is_room_stalled = !self.unposted.is_empty();
+    }
+}
