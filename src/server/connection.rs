@@ -36,9 +36,9 @@ pub(crate) enum Task {
         is_cancelled: bool,
     },
     /// A file is being sent.
-    Download(Box<Download>),
+    Download(Download),
     /// A command runs.
-    Command(Box<Command>),
+    Command(Command),
 }
 
 /// Why and how a connection ends. It may be set anywhere; it is acted on in `settle` alone.
@@ -107,7 +107,7 @@ pub(crate) struct Connection {
     pub(crate) output: OutQueue,
     /// Messages that wait for a plain reply to end.
     pub(crate) held: Option<Box<Held>>,
-    pub(crate) task: Option<Task>,
+    pub(crate) task: Option<Box<Task>>,
     pub(crate) fate: Option<Fate>,
     /// When it last did something that counts against idling, or took output; for a connection
     /// that may be bare, when its first byte came.
@@ -227,7 +227,7 @@ impl Connection {
 
     /// When something is to be done about this peer though nothing happens, in milliseconds.
     pub(crate) fn deadline_ms(&self, limits: &Limits) -> u64 {
-        match (&self.fate, &self.task) {
+        match (&self.fate, self.task.as_deref()) {
             (Some(Fate::Dismiss(_, until_ms) | Fate::Linger(_, until_ms)), _) => *until_ms,
             (Some(Fate::Finish(_)), _) => self.active_ms.saturating_add(limits.idle_timeout_ms),
             (None, Some(Task::Command(command))) => command.deadline_ms(),
@@ -289,7 +289,9 @@ fn permit(peer: Peer, uid: Option<u32>, settings: &Settings) -> Permit {
     }
 }
 
-/// Bytes of user memory an idle peer costs: its slot in the slab and nothing else.
+/// Bytes of user memory an idle peer may cost: its slot in the slab, its timer, and nothing else.
 const IDLE_BYTES_MAX: usize = 256;
+/// Those of its timer, and what the slab and the heap of timers keep in hand for more.
+const IDLE_EXTRA_BYTES: usize = 32;
 
-const _: () = assert!(Slab::<Connection>::SLOT_BYTES <= IDLE_BYTES_MAX);
+const _: () = assert!(Slab::<Connection>::SLOT_BYTES + IDLE_EXTRA_BYTES <= IDLE_BYTES_MAX);

@@ -45,7 +45,7 @@ impl Connection {
             }
             Effect::Files(request) => match desk.look(self.id, &request) {
                 Some(found) => self.find(desk, found),
-                None => self.task = Some(Task::Awaited { is_cancelled: false }),
+                None => self.task = Some(Box::new(Task::Awaited { is_cancelled: false })),
             },
             Effect::Run(command) => self.run(desk, command),
             Effect::Room(call) => self.call(desk, call),
@@ -119,7 +119,7 @@ impl Connection {
                 desk.stats().downloads.add(1);
                 let is_framed = self.session.is_framed();
                 match Download::begin(file, is_framed, &mut self.output) {
-                    Some(download) => self.task = Some(Task::Download(Box::new(download))),
+                    Some(download) => self.task = Some(Box::new(Task::Download(download))),
                     None => self.on_outcome(desk, Outcome::Sent),
                 }
             }
@@ -146,7 +146,7 @@ impl Connection {
                 let timeout_ms = desk.settings.limits.run_timeout_ms;
                 let until_ms = desk.now_ms.saturating_add(timeout_ms);
                 let command = Command::begin(job, &self.session, until_ms, &mut self.output);
-                self.task = Some(Task::Command(Box::new(command)));
+                self.task = Some(Box::new(Task::Command(command)));
             }
             Ok(Started::NotRun(status)) => {
                 let outcome = Command::never_ran(&self.session, &Ending::Status(status));
@@ -207,7 +207,8 @@ impl Connection {
 
     /// Gives up what is under way: a command is ended with all of its group.
     pub(crate) fn abandon(&mut self, desk: &mut Desk) {
-        if let Some(Task::Command(command)) = self.task.take()
+        if let Some(task) = self.task.take()
+            && let Task::Command(command) = *task
             && let Some(job) = command.into_job()
         {
             desk.condemn(job);
@@ -230,7 +231,7 @@ impl Connection {
     }
 
     fn cancel(&mut self, desk: &mut Desk) {
-        match &mut self.task {
+        match self.task.as_deref_mut() {
             Some(Task::Awaited { is_cancelled }) => *is_cancelled = true,
             Some(Task::Download(download)) => download.stop(cancelled()),
             Some(Task::Command(command)) => command.stop(desk, cancelled()),
@@ -240,18 +241,18 @@ impl Connection {
 
     /// Whether word from another thread is still wanted: the connection may have been dismissed.
     fn is_awaiting(&self) -> bool {
-        matches!(self.task, Some(Task::Awaited { .. }))
+        matches!(self.task.as_deref(), Some(Task::Awaited { .. }))
     }
 
     fn is_cancelled(&self) -> bool {
-        matches!(self.task, Some(Task::Awaited { is_cancelled: true }))
+        matches!(self.task.as_deref(), Some(Task::Awaited { is_cancelled: true }))
     }
 
     fn call(&mut self, desk: &mut Desk, call: Call<'_>) {
         self.flags.is_known_to_room |= matches!(call, Call::Join { .. });
         match desk.call(self.id, call) {
             Some(answer) => self.on_outcome(desk, Outcome::Room(answer)),
-            None => self.task = Some(Task::Awaited { is_cancelled: false }),
+            None => self.task = Some(Box::new(Task::Awaited { is_cancelled: false })),
         }
     }
 
@@ -259,7 +260,7 @@ impl Connection {
         let fields: [Field<'_>; 2] = [("peer", &self.peer), ("command", &quote(command))];
         desk.common.log.say(Level::Info, "run", &fields);
         match self.order(desk, command).and_then(|order| desk.start(self.id, order)) {
-            Ok(()) => self.task = Some(Task::Awaited { is_cancelled: false }),
+            Ok(()) => self.task = Some(Box::new(Task::Awaited { is_cancelled: false })),
             Err(refusal) => self.on_outcome(desk, Outcome::Refused(refusal)),
         }
     }

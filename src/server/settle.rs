@@ -63,7 +63,7 @@ impl Connection {
             self.framer.decide_bare();
             return self.take_up(desk);
         }
-        if let Some(Task::Command(command)) = &mut self.task {
+        if let Some(Task::Command(command)) = self.task.as_deref_mut() {
             command.on_deadline(desk);
         } else if matches!(self.fate, Some(Fate::Finish(_))) {
             // It said goodbye, but does not take what it asked for.
@@ -95,13 +95,13 @@ impl Connection {
 
     fn wants_flush(&self) -> bool {
         let is_over = matches!(self.fate, Some(Fate::Gone(_) | Fate::Reset(_)));
-        let is_warming = matches!(&self.task, Some(Task::Download(d)) if d.is_warming());
+        let is_warming = matches!(self.task.as_deref(), Some(Task::Download(d)) if d.is_warming());
         !is_over && !is_warming && !self.is_lingering()
     }
 
     /// Has a task queue what comes next, or say how it came out.
     fn advance_task(&mut self, desk: &mut Desk, scratch: &mut [u8]) -> io::Result<()> {
-        let outcome = match &mut self.task {
+        let outcome = match self.task.as_deref_mut() {
             Some(Task::Download(download)) => {
                 download.refill(&mut self.output);
                 download.outcome(&self.output)
@@ -117,7 +117,7 @@ impl Connection {
 
     fn flush_once(&mut self, desk: &Desk, budget: u64) -> io::Result<Flush> {
         let socket = self.socket.as_fd();
-        let mut sink = match &self.task {
+        let mut sink = match self.task.as_deref() {
             Some(Task::Download(download)) => {
                 SocketSink::new(socket, Some(download.file()), None, None)
                     .warm_to(download.warm_to())
@@ -132,7 +132,7 @@ impl Connection {
         if sent > 0 {
             self.active_ms = desk.now_ms;
             self.count_sent(desk, sent);
-            if let Some(Task::Command(command)) = &mut self.task {
+            if let Some(Task::Command(command)) = self.task.as_deref_mut() {
                 command.on_spliced(sent);
             }
         }
@@ -140,7 +140,7 @@ impl Connection {
     }
 
     fn on_source_empty(&mut self, desk: &Desk) {
-        let Some(Task::Download(download)) = &mut self.task else {
+        let Some(Task::Download(download)) = self.task.as_deref_mut() else {
             self.flags.is_source_empty = true;
             return;
         };
@@ -150,7 +150,7 @@ impl Connection {
     }
 
     fn on_source_ended(&mut self, missing: u64) {
-        match &mut self.task {
+        match self.task.as_deref_mut() {
             Some(Task::Download(download)) if self.session.is_framed() => {
                 download.make_up(missing, &mut self.output);
             }
@@ -192,7 +192,7 @@ impl Connection {
         let wanted = Some(self.interest());
         desk.watch(self.id, Facet::Socket, self.socket.as_fd(), self.watched, wanted)?;
         self.watched = wanted;
-        if let Some(Task::Command(command)) = &mut self.task {
+        if let Some(Task::Command(command)) = self.task.as_deref_mut() {
             command.watch(desk, self.id, &self.output, &self.flags)?;
         }
         Ok(())

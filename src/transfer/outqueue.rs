@@ -39,10 +39,28 @@ pub enum Flush {
     },
 }
 
+/// Segments in order. An empty queue is one word: most peers are idle, and have nothing to be sent.
+#[derive(Debug, Default)]
+struct Segments(Option<Box<Queue>>);
+
+#[derive(Debug, Default)]
+struct Queue(VecDeque<Segment>);
+
+impl Segments {
+    fn get(&self) -> &VecDeque<Segment> {
+        static NONE: VecDeque<Segment> = VecDeque::new();
+        self.0.as_ref().map_or(&NONE, |queue| &queue.0)
+    }
+
+    fn get_mut(&mut self) -> &mut VecDeque<Segment> {
+        &mut self.0.get_or_insert_default().0
+    }
+}
+
 /// Ordered output.
 #[derive(Debug, Default)]
 pub struct OutQueue {
-    segments: VecDeque<Segment>,
+    segments: Segments,
     memory_bytes: usize,
     message_bytes: usize,
 }
@@ -50,7 +68,7 @@ pub struct OutQueue {
 impl OutQueue {
     /// Whether all was sent.
     pub fn is_empty(&self) -> bool {
-        self.segments.is_empty()
+        self.segments.get().is_empty()
     }
 
     /// Bytes in memory that were not sent.
@@ -65,7 +83,7 @@ impl OutQueue {
 
     /// Whether something is to come from a file or a pipe.
     pub fn has_source(&self) -> bool {
-        self.segments.iter().any(|segment| segment.memory().is_none())
+        self.segments.get().iter().any(|segment| segment.memory().is_none())
     }
 
     /// Adds bytes, by taking them.
@@ -75,39 +93,43 @@ impl OutQueue {
         }
         if !bytes.is_empty() {
             self.memory_bytes += bytes.len();
-            self.segments.push_back(Segment::Owned { bytes, sent: 0 });
+            self.segments.get_mut().push_back(Segment::Owned { bytes, sent: 0 });
         }
         self.check();
     }
 
     /// Adds bytes, by copying them.
     pub fn push_copy(&mut self, added: &[u8]) {
-        match self.segments.back_mut() {
+        if added.is_empty() {
+            return;
+        }
+        self.memory_bytes += added.len();
+        let segments = self.segments.get_mut();
+        match segments.back_mut() {
             Some(Segment::Owned { bytes, .. }) if bytes.len() < JOIN_BYTES_MAX => {
                 bytes.extend_from_slice(added);
-                self.memory_bytes += added.len();
             }
-            _ if added.is_empty() => {}
-            _ => {
-                self.memory_bytes += added.len();
-                self.segments.push_back(Segment::Owned { bytes: added.to_vec(), sent: 0 });
-            }
+            _ => segments.push_back(Segment::Owned { bytes: added.to_vec(), sent: 0 }),
         }
         self.check();
     }
 
     /// Adds a range of a shared block: a message.
     pub fn push_shared(&mut self, shared: Shared) {
-        // What is not first will wait.
-        let shared = if self.segments.is_empty() { shared } else { shared.lean() };
+        if shared.is_empty() {
+            return;
+        }
         self.memory_bytes += shared.len();
         self.message_bytes += shared.len();
-        let is_merged = match self.segments.back_mut() {
+        let segments = self.segments.get_mut();
+        let is_merged = match segments.back_mut() {
             Some(Segment::Shared(last)) => last.merge(&shared),
-            _ => shared.is_empty(),
+            _ => false,
         };
         if !is_merged {
-            self.segments.push_back(Segment::Shared(shared));
+            // What is not first will wait.
+            let shared = if segments.is_empty() { shared } else { shared.lean() };
+            segments.push_back(Segment::Shared(shared));
         }
         self.check();
     }
@@ -115,31 +137,31 @@ impl OutQueue {
     /// Adds a piece of the peer's open file.
     pub fn push_file(&mut self, offset: u64, bytes: u64) {
         if bytes > 0 {
-            self.segments.push_back(Segment::File { offset, remaining: bytes });
+            self.segments.get_mut().push_back(Segment::File { offset, remaining: bytes });
         }
     }
 
     /// Adds what is in a pipe of the peer's command: `bytes` of it, or `TO_ITS_END`.
     pub fn push_pipe(&mut self, source: Source, bytes: u64) {
         if bytes > 0 {
-            self.segments.push_back(Segment::Pipe { source, remaining: bytes });
+            self.segments.get_mut().push_back(Segment::Pipe { source, remaining: bytes });
         }
     }
 
     /// Whether what comes next is whatever a pipe gives until its end.
     pub fn is_at_open_pipe(&self) -> bool {
-        matches!(self.segments.front(), Some(Segment::Pipe { remaining: TO_ITS_END, .. }))
+        matches!(self.segments.get().front(), Some(Segment::Pipe { remaining: TO_ITS_END, .. }))
     }
 
     /// Whether something is to come from this pipe.
     pub fn has_pipe(&self, wanted: Source) -> bool {
         let is_it = |s: &Segment| matches!(s, Segment::Pipe { source, .. } if *source == wanted);
-        self.segments.iter().any(is_it)
+        self.segments.get().iter().any(is_it)
     }
 
     /// Where the piece of the peer's file begins that comes next.
     pub fn file_offset(&self) -> Option<u64> {
-        self.segments.iter().find_map(|segment| match segment {
+        self.segments.get().iter().find_map(|segment| match segment {
             Segment::File { offset, .. } => Some(*offset),
             _ => None,
         })
@@ -149,24 +171,24 @@ impl OutQueue {
     pub fn push_front(&mut self, bytes: Vec<u8>) {
         if !bytes.is_empty() {
             self.memory_bytes += bytes.len();
-            self.segments.push_front(Segment::Owned { bytes, sent: 0 });
+            self.segments.get_mut().push_front(Segment::Owned { bytes, sent: 0 });
         }
         self.check();
     }
 
     /// Forgets what was to come from pipes to their end, and only that; whether there was any.
     pub fn cut_pipes(&mut self) -> bool {
-        let before = self.segments.len();
-        self.segments.retain(|segment| {
+        let before = self.segments.get().len();
+        self.segments.get_mut().retain(|segment| {
             !matches!(segment, Segment::Pipe { remaining, .. } if *remaining == TO_ITS_END)
         });
-        self.segments.len() < before
+        self.segments.get().len() < before
     }
 
     /// Gives back the memory of an empty queue: an idle peer owns none.
     pub fn release(&mut self) {
-        if self.segments.is_empty() && self.segments.capacity() > 0 {
-            self.segments = VecDeque::new();
+        if self.is_empty() {
+            self.segments.0 = None;
         }
     }
 
@@ -174,7 +196,7 @@ impl OutQueue {
     pub fn flush(&mut self, sink: &mut impl Sink, budget_bytes: u64) -> io::Result<Flush> {
         let mut budget = budget_bytes;
         loop {
-            let Some(first) = self.segments.front() else { return Ok(Flush::Drained) };
+            let Some(first) = self.segments.get().front() else { return Ok(Flush::Drained) };
             if budget == 0 {
                 return Ok(Flush::Budget);
             }
@@ -203,12 +225,13 @@ impl OutQueue {
     fn write_memory(&self, sink: &mut impl Sink) -> io::Result<Copied> {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let mut count = 0;
-        for (slice, bytes) in slices.iter_mut().zip(self.segments.iter().map_while(Segment::memory))
+        for (slice, bytes) in
+            slices.iter_mut().zip(self.segments.get().iter().map_while(Segment::memory))
         {
             *slice = IoSlice::new(bytes);
             count += 1;
         }
-        let more = match self.segments.get(count) {
+        let more = match self.segments.get().get(count) {
             Some(Segment::Pipe { remaining, .. }) => *remaining != TO_ITS_END,
             Some(_) => true,
             None => false,
@@ -219,7 +242,7 @@ impl OutQueue {
     /// Takes `moved` bytes off the front.
     fn advance(&mut self, mut moved: usize) {
         while moved > 0 {
-            let Some(first) = self.segments.front_mut() else { break };
+            let Some(first) = self.segments.get_mut().front_mut() else { break };
             let (taken, is_done) = take(first, moved);
             moved -= taken;
             match first {
@@ -231,7 +254,7 @@ impl OutQueue {
                 Segment::File { .. } | Segment::Pipe { .. } => {}
             }
             if is_done {
-                self.segments.pop_front();
+                self.segments.get_mut().pop_front();
             }
         }
         debug_assert_eq!(moved, 0, "a sink moves no more than it was given");
@@ -240,7 +263,7 @@ impl OutQueue {
 
     /// The front segment's file or pipe ended.
     fn drop_source(&mut self) -> Flush {
-        let missing = match self.segments.pop_front() {
+        let missing = match self.segments.get_mut().pop_front() {
             Some(Segment::File { remaining, .. }) => remaining,
             Some(Segment::Pipe { remaining, .. }) if remaining != TO_ITS_END => remaining,
             _ => 0,
@@ -249,18 +272,18 @@ impl OutQueue {
     }
 
     fn has_joint(&self) -> bool {
-        matches!(self.segments.back(), Some(Segment::Owned { bytes, .. })
+        matches!(self.segments.get().back(), Some(Segment::Owned { bytes, .. })
             if bytes.len() < JOIN_BYTES_MAX)
     }
 
     fn check(&self) {
-        if cfg!(debug_assertions) && self.segments.len() < SLICES_MAX {
-            let memory = self.segments.iter().filter_map(Segment::memory);
+        if cfg!(debug_assertions) && self.segments.get().len() < SLICES_MAX {
+            let memory = self.segments.get().iter().filter_map(Segment::memory);
             assert_eq!(memory.map(<[u8]>::len).sum::<usize>(), self.memory_bytes, "invariant 1");
-            let shared = self.segments.iter().filter(|s| matches!(s, Segment::Shared(_)));
+            let shared = self.segments.get().iter().filter(|s| matches!(s, Segment::Shared(_)));
             let shared = shared.filter_map(Segment::memory).map(<[u8]>::len).sum::<usize>();
             assert_eq!(shared, self.message_bytes, "invariant 2");
-            let is_none_empty = self.segments.iter().all(|s| s.memory() != Some(&[]));
+            let is_none_empty = self.segments.get().iter().all(|s| s.memory() != Some(&[]));
             assert!(is_none_empty, "invariant 3");
         }
     }
@@ -332,7 +355,7 @@ mod tests {
         for (start, end) in [(0, 4), (4, 8), (8, 13)] {
             queue.push_shared(Shared { block: Arc::clone(&block), start, end });
         }
-        assert_eq!((queue.segments.len(), queue.message_bytes()), (1, 13));
+        assert_eq!((queue.segments.get().len(), queue.message_bytes()), (1, 13));
         let mut sink = Narrow { room: 99, taken: Vec::new(), calls: 0 };
         assert_eq!(queue.flush(&mut sink, 1000).expect("the sink takes it"), Flush::Drained);
         assert_eq!((sink.taken.as_slice(), sink.calls), (&b"one two three"[..], 1));

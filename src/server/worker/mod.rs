@@ -244,7 +244,7 @@ impl Worker {
             Facet::Out => on_pipe(connection, Source::Out, scratch),
             Facet::Err => on_pipe(connection, Source::Err, scratch),
             Facet::Child => {
-                if let Some(Task::Command(command)) = &mut connection.task {
+                if let Some(Task::Command(command)) = connection.task.as_deref_mut() {
                     command.on_child(desk);
                 }
             }
@@ -266,7 +266,7 @@ impl Worker {
             Mail::Arrived(arrival) => self.on_arrival(arrival),
             Mail::Found(peer, found) => self.with(peer, |c, desk, _| c.on_found(desk, found)),
             Mail::Warmed(peer) => self.with(peer, |c, _, _| {
-                if let Some(Task::Download(download)) = &mut c.task {
+                if let Some(Task::Download(download)) = c.task.as_deref_mut() {
                     download.on_warm();
                 }
             }),
@@ -389,7 +389,7 @@ impl Worker {
 
 fn on_pipe(connection: &mut Connection, source: Source, scratch: &mut [u8]) {
     connection.flags.is_source_empty = false;
-    if let Some(Task::Command(command)) = &mut connection.task
+    if let Some(Task::Command(command)) = connection.task.as_deref_mut()
         && command.on_pipe(source, &mut connection.output, scratch).is_err()
     {
         connection.fate = Some(Fate::Gone(Why::Internal));
