@@ -193,7 +193,12 @@ pub fn is_http(line: &[u8]) -> bool {
 impl Verb {
     /// What follows this verb's word in `word`, where `word` selects it.
     fn suffix_of<'a>(&self, word: &'a [u8]) -> Option<&'a [u8]> {
-        let suffix = word.strip_prefix(self.word.as_bytes())?;
+        // Most are told apart by their first byte, without a call.
+        let own = self.word.as_bytes();
+        if own.first() != word.first() {
+            return None;
+        }
+        let suffix = word.strip_prefix(own)?;
         (suffix.is_empty() || self.word.ends_with(['@', '/'])).then_some(suffix)
     }
 }

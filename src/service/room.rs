@@ -10,8 +10,10 @@
 //! 2. A name is held by at most one member.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::Hash;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
+
+use memchr::memchr2;
 
 use crate::protocol::effect::{Answer, Call, Cast, Form};
 use crate::protocol::name::Name;
@@ -47,7 +49,7 @@ struct Piece<A> {
 pub struct Room<A> {
     members: BTreeMap<u64, Member<A>>,
     by_name: HashMap<Name, u64>,
-    by_address: HashMap<A, u64>,
+    by_address: HashMap<A, u64, BuildHasherDefault<AddressHasher>>,
     joined: u64,
     blocks: [String; Form::COUNT],
     pieces: Vec<Piece<A>>,
@@ -61,13 +63,42 @@ impl<A> Default for Room<A> {
         Self {
             members: BTreeMap::new(),
             by_name: HashMap::new(),
-            by_address: HashMap::new(),
+            by_address: HashMap::default(),
             joined: 0,
             blocks: Default::default(),
             pieces: Vec::new(),
             batch: 1,
             text: String::new(),
         }
+    }
+}
+
+/// Hashes addresses, which landline makes itself: unlike names, nobody can choose them so that they
+/// meet in one place (Fibonacci hashing of each word).
+#[derive(Debug, Default)]
+struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.write_u64(u64::from(word));
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(32) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
     }
 }
 
@@ -194,17 +225,19 @@ impl<A: Copy + Eq + Hash> Room<A> {
     fn send(&mut self, from: A, users: &[u8], text: &[u8], stamp: &Stamp) -> Answer {
         let Some((_, sender)) = self.sender(from) else { return nameless() };
         self.take_text(text);
-        let words = users.split(|byte| matches!(byte, b' ' | b'\t'));
-        let mut named: Vec<&[u8]> = words.filter(|word| !word.is_empty()).collect();
-        if named.len() > 1 {
-            let mut seen = HashSet::new();
-            named.retain(|user| seen.insert(*user));
-        }
+        let (one, several);
+        let named: &[&[u8]] = if memchr2(b' ', b'\t', users).is_none() {
+            one = [users];
+            &one
+        } else {
+            several = distinct_words(users);
+            &several
+        };
         let cast = if named.len() == 1 { Cast::Single } else { Cast::Multi };
         let mut ranges = Ranges::default();
         let (mut delivered, mut unknown) = (0, Vec::new());
         let Self { members, by_name, blocks, pieces, batch, text, .. } = self;
-        for user in named {
+        for &user in named {
             let number = str::from_utf8(user).ok().and_then(|user| by_name.get(user));
             let Some(member) = number.and_then(|number| members.get_mut(number)) else {
                 unknown.push(text::quote(user));
@@ -254,6 +287,13 @@ impl<A: Copy + Eq + Hash> Room<A> {
         debug_assert_eq!(self.members.len(), self.by_name.len(), "invariants 1 and 2");
         debug_assert_eq!(self.members.len(), self.by_address.len(), "invariant 1");
     }
+}
+
+/// The words between blanks, each once.
+fn distinct_words(text: &[u8]) -> Vec<&[u8]> {
+    let mut seen = HashSet::new();
+    let words = text.split(|byte| matches!(byte, b' ' | b'\t'));
+    words.filter(|word| !word.is_empty() && seen.insert(*word)).collect()
 }
 
 fn nameless() -> Answer {

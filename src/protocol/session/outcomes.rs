@@ -59,6 +59,7 @@ impl Session {
                 self.spoken(wording::chat_users(&names, stamp).as_bytes())
             }
             Answer::Users(names) => self.done(&[], wording::users(&names).as_bytes()),
+            Answer::Sent { unknown, .. } if unknown.is_empty() && !self.is_framed() => Vec::new(),
             Answer::Sent { delivered, unknown } if unknown.is_empty() => {
                 self.done(&[("delivered", delivered.to_string().as_bytes())], b"")
             }
