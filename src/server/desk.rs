@@ -173,7 +173,7 @@ impl Desk {
         request: &FileRequest<'_>,
     ) -> Option<Result<Found, Refusal>> {
         let serves_hidden = self.settings.hidden;
-        let served = self.common.shelf.as_ref()?;
+        let Some(served) = &self.common.shelf else { return Some(Err(unserved())) };
         if let Some(found) = served.look_cached(request, serves_hidden) {
             return Some(found);
         }
@@ -254,6 +254,11 @@ impl Desk {
             _ => Ok(()),
         }
     }
+}
+
+/// The session asks for no file where none are served; if it did, it would wait for ever.
+fn unserved() -> Refusal {
+    Refusal::new(Code::Disabled, "this server serves no files")
 }
 
 fn overloaded() -> Refusal {
