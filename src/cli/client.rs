@@ -9,6 +9,7 @@
 
 use argh::{ArgsInfo, CommandInfoWithArgs, FromArgs};
 
+use super::bench::{self, BenchArgs};
 use super::{Stop, address, words};
 use crate::client::command::{
     ClientCommand, Common, Family, Output, Recipients, Target, TargetHost,
@@ -133,6 +134,7 @@ struct UsersArgs {
 /// What `landline NAME --help` shows of it, where there is a client command of that name.
 pub(super) fn info(name: &str) -> Option<CommandInfoWithArgs> {
     Some(match name {
+        "bench" => BenchArgs::get_args_info(),
         "connect" => ConnectArgs::get_args_info(),
         "download" => DownloadArgs::get_args_info(),
         "run" => RunArgs::get_args_info(),
@@ -145,6 +147,7 @@ pub(super) fn info(name: &str) -> Option<CommandInfoWithArgs> {
 /// What the words after `landline NAME` mean.
 pub(super) fn command(name: &str, args: &[String]) -> Result<ClientCommand, Stop> {
     match name {
+        "bench" => measure(read(name, args)?),
         "connect" => connect(read(name, args)?),
         "download" => download(read(name, args)?),
         "run" => run(read(name, args)?),
@@ -158,6 +161,11 @@ pub(super) fn command(name: &str, args: &[String]) -> Result<ClientCommand, Stop
 fn read<T: FromArgs + ArgsInfo>(name: &str, args: &[String]) -> Result<(T, CommonArgs), Stop> {
     let (own, shared) = words::read(name, args, CommonArgs::get_args_info().flags)?;
     Ok((own, words::typed(name, &shared)?))
+}
+
+fn measure((own, shared): (BenchArgs, CommonArgs)) -> Result<ClientCommand, String> {
+    let common = common(&own.address, &shared)?;
+    Ok(ClientCommand::Bench { common, load: bench::load(&own)? })
 }
 
 fn connect((own, shared): (ConnectArgs, CommonArgs)) -> Result<ClientCommand, String> {

@@ -18,7 +18,8 @@ type Synopsis = (&'static str, &'static str);
 
 const SERVE: Synopsis = ("serve", "[OPTION]...");
 #[cfg(feature = "client")]
-const CLIENT: [Synopsis; 5] = [
+const CLIENT: [Synopsis; 6] = [
+    ("bench", "[OPTION]... ADDRESS"),
     ("connect", "[OPTION]... ADDRESS"),
     ("download", "[OPTION]... ADDRESS FILE"),
     ("run", "[OPTION]... ADDRESS [--] COMMAND..."),
@@ -57,7 +58,7 @@ pub(super) fn version() -> String {
 
 /// What is wrong with a word that is no subcommand.
 pub(super) fn unknown(name: &str) -> String {
-    let names = ["connect", "download", "run", "send", "users"];
+    let names = ["bench", "connect", "download", "run", "send", "users"];
     if cfg!(not(feature = "client")) && names.contains(&name) {
         return format!("{name}: this landline was built without its client");
     }

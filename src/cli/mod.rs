@@ -9,6 +9,8 @@
 
 mod address;
 #[cfg(feature = "client")]
+mod bench;
+#[cfg(feature = "client")]
 mod client;
 mod help;
 mod resolve;

@@ -68,9 +68,40 @@ pub enum Recipients {
     Users(Vec<Name>),
 }
 
+/// What keeps `bench` saying lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// So many lines in flight on each connection; the next is said when one came back.
+    InFlight(u64),
+    /// So many lines a second over all connections, whatever comes back; never 0.
+    PerSecond(u64),
+}
+
+/// What `bench` measures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Connections, at least one.
+    pub connections: u64,
+    /// When lines are said.
+    pub pace: Pace,
+    /// Length of a line, its newline included, in bytes; at least 8.
+    pub line_bytes: u64,
+    /// How long it is measured, in milliseconds; at least 1.
+    pub duration_ms: u64,
+    /// Whether the figures are written as JSON.
+    pub is_json: bool,
+}
+
 /// One client subcommand with its operands. No text in it holds a line break.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientCommand {
+    /// Measure how fast the server echoes.
+    Bench {
+        /// What every client command is told.
+        common: Common,
+        /// What is measured.
+        load: Load,
+    },
     /// Talk to the server interactively.
     Connect {
         /// What every client command is told.

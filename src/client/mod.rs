@@ -6,10 +6,12 @@
 pub mod command;
 
 mod address;
+mod bench;
 mod connect;
 mod failure;
 mod feed;
 mod fetch;
+mod figures;
 mod frames;
 mod landing;
 mod output;
@@ -42,6 +44,7 @@ pub fn run(command: ClientCommand) -> ExitCode {
 
 fn dispatch(command: &ClientCommand) -> Result<u8, Failure> {
     match command {
+        ClientCommand::Bench { common, load } => bench::bench(common, load).map(|()| 0),
         ClientCommand::Connect { common, user } => {
             connect::connect(common, user.as_ref()).map(|()| 0)
         }

@@ -14,6 +14,8 @@ pub enum Effect<'a> {
     Nothing,
     /// Send these very bytes.
     Echo(&'a [u8]),
+    /// Send these very bytes as the payload of a `done` frame.
+    Frame(&'a [u8]),
     /// Send this.
     Reply(Vec<u8>),
     /// Look at a file; an `Outcome` is awaited.

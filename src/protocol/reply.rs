@@ -4,6 +4,7 @@
 //! `docs/PROTOCOL.md`). What it does not do: decide what is replied (`session`), or move bytes.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use super::limits::HEADER_BYTES_MAX;
 use super::refusal::Refusal;
@@ -44,6 +45,12 @@ pub fn header(kind: &str, len: u64, keys: &[Key<'_>]) -> Vec<u8> {
 /// The final frame of a request that was met.
 pub fn done(keys: &[Key<'_>], payload: &[u8]) -> Vec<u8> {
     frame("done", keys, payload)
+}
+
+/// The same without keys, behind what is in `out`.
+pub fn done_into(out: &mut Vec<u8>, payload: &[u8]) {
+    writeln!(out, "done {}", payload.len()).expect("a Vec takes all that is written");
+    out.extend_from_slice(payload);
 }
 
 /// The final frame of a request that was not met.

@@ -71,6 +71,8 @@ pub(crate) struct Desk {
     pub(crate) again: Vec<PeerId>,
     /// Commands that are being ended.
     pub(crate) condemned: Vec<Condemned>,
+    /// Where frames are put together that are sent at once; empty between peers.
+    pub(crate) draft: Vec<u8>,
     /// The server is stopping: when it does, whatever is still in progress.
     pub(crate) drained_by_ms: Option<u64>,
 }
@@ -96,6 +98,7 @@ impl Desk {
             touched: Vec::new(),
             again: Vec::new(),
             condemned: Vec::new(),
+            draft: Vec::new(),
             drained_by_ms: None,
         })
     }

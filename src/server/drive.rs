@@ -14,6 +14,7 @@ use super::download::Download;
 use super::log::{Field, Level};
 use crate::protocol::effect::{Answer, Call, Effect, Ending, Outcome};
 use crate::protocol::refusal::{Code, Refusal};
+use crate::protocol::reply;
 use crate::protocol::speech::Service;
 use crate::protocol::text::quote;
 use crate::service::files::Found;
@@ -33,6 +34,7 @@ impl Connection {
         match effect {
             Effect::Nothing => {}
             Effect::Echo(bytes) => self.send_now(desk, bytes),
+            Effect::Frame(payload) => self.output.push(reply::done(&[], payload)),
             Effect::Reply(bytes) => self.output.push(bytes),
             Effect::End(bytes) => {
                 self.output.push(bytes);

@@ -12,11 +12,14 @@ use super::connection::{Connection, Fate, Why};
 use super::desk::Desk;
 use crate::protocol::effect::Effect;
 use crate::protocol::line::{Cut, Frame, Framing};
+use crate::protocol::reply;
 use crate::protocol::session::Terms;
 use crate::sys::socket;
 
 /// Messages, or pieces that are dropped, that one peer may have taken in one turn.
 const CUTS_PER_TURN: usize = 512;
+/// How much memory for frames a worker keeps, in bytes.
+const DRAFT_BYTES_KEPT: usize = 256 * 1024;
 
 impl Connection {
     /// The socket has something to read.
@@ -67,6 +70,7 @@ impl Connection {
         let settings = Arc::clone(&desk.settings);
         let terms = desk.terms(&settings);
         let mut echo = Echo::default();
+        let mut draft = std::mem::take(&mut desk.draft);
         let (mut used, mut cuts) = (0, 0);
         let before = self.requests;
         let mut is_unfinished = false;
@@ -88,15 +92,24 @@ impl Connection {
             cuts += 1;
             match effect {
                 Effect::Echo(_) => echo.extend(used - cut_used, used),
+                Effect::Frame(payload) => reply::done_into(&mut draft, payload),
                 Effect::Nothing => {}
                 other => {
+                    // Of the two, one is empty: a peer is plain or framed.
                     self.send_now(desk, echo.take(shown));
+                    self.send_now(desk, &draft);
+                    draft.clear();
                     self.act(desk, other);
                 }
             }
             self.note_output();
         }
         self.send_now(desk, echo.take(shown));
+        self.send_now(desk, &draft);
+        draft.clear();
+        if draft.capacity() <= DRAFT_BYTES_KEPT {
+            desk.draft = draft;
+        }
         let has_more = used < shown.len() || self.flags.is_at_end;
         self.flags.is_stalled = has_more && !is_unfinished;
         self.on_taken(desk, self.requests.wrapping_sub(before));

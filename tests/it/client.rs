@@ -2,6 +2,7 @@
 //!
 //! What it does not do: servers that misbehave (`hostile`), or `connect` (`connect`).
 
+mod bench;
 mod connect;
 mod hostile;
 mod program;

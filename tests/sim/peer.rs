@@ -137,6 +137,7 @@ impl<'a> Peer<'a> {
         match effect {
             Effect::Nothing => {}
             Effect::Echo(bytes) => self.send_now(desk, bytes),
+            Effect::Frame(payload) => self.output.push(reply::done(&[], payload)),
             Effect::Reply(bytes) => self.output.push(bytes),
             Effect::End(bytes) => {
                 self.output.push(bytes);

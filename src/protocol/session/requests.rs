@@ -59,7 +59,7 @@ impl Session {
             return self.send(&message);
         }
         if self.is_framed() {
-            return Effect::Reply(self.done(&[], frame.body));
+            return Effect::Frame(frame.body);
         }
         Effect::Echo(frame.whole)
     }

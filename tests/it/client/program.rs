@@ -193,6 +193,13 @@ impl Fake {
         self.expect(request);
     }
 
+    /// Sends back what comes, until the client has gone.
+    pub(crate) fn echo(&mut self) {
+        let mut back = self.stream.get_ref().try_clone().expect("sockets can be duplicated");
+        // A reset is a way to go too.
+        drop(std::io::copy(&mut self.stream, &mut back));
+    }
+
     /// Says nothing more.
     pub(crate) fn half_close(&mut self) {
         drop(self.stream.get_mut().shutdown(std::net::Shutdown::Write));
