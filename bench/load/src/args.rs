@@ -11,7 +11,7 @@ use std::str::FromStr;
 use crate::Outcome;
 
 /// Options without a value.
-const SWITCHES: [&str; 4] = ["bare", "each", "framed", "named"];
+const SWITCHES: [&str; 4] = ["each", "framed", "named", "patient"];
 
 /// What was typed after the verb.
 pub struct Args {

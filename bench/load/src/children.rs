@@ -1,10 +1,11 @@
-//! Servers that the suite starts: on processor 0, on a port of their own choice, and ended with it.
+//! Servers that the suite starts: on processor 0 (or the first two), on a free port, and ended with
+//! it.
 //!
 //! What it does not do: look for processes by name; it ends exactly those it started. If the suite
 //! itself is killed, the kernel ends them (`setpriv --pdeathsig`).
 
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -14,6 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::Outcome;
+use crate::speech::Speech;
 use crate::workload::Target;
 
 /// How long a server may take until it listens, and to stop.
@@ -24,36 +26,53 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// A server that runs, until this is dropped.
 pub struct Server {
     child: Child,
-    target: Target,
+    address: SocketAddr,
+    kind: Kind,
+}
+
+/// How a server starts and ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Says where it listens; ends with status 0.
+    Landline,
+    /// Says where it listens; ends by the signal.
+    Bare,
+    /// Was told where to listen; ends as it likes.
+    Told(SocketAddr),
 }
 
 impl Server {
-    /// Starts a program on processor 0 and waits for its `listening … address=ADDRESS` line on
-    /// standard error, which goes to `log`.
+    /// Starts a program on the processors that `taskset` is given, and waits until it listens: for
+    /// its `listening … address=ADDRESS` line on standard error, which goes to `log`, or until its
+    /// port takes a connection.
     ///
     /// # Errors
     /// It does not start, ends, or does not listen in time.
-    pub fn start(words: &[String], log: &Path, bare: bool) -> Outcome<Self> {
+    pub fn start(words: &[String], log: &Path, kind: Kind, processors: &str) -> Outcome<Self> {
         let child = Command::new("taskset")
-            .args(["-c", "0", "setpriv", "--pdeathsig", "KILL"])
+            .args(["-c", processors, "setpriv", "--pdeathsig", "KILL"])
             .args(words)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(log)?)
             .spawn()
             .map_err(|why| format!("taskset: {why}"))?;
-        let pid = Some(i32::try_from(child.id())?);
         // Made before waiting, so that the child is ended on every way out.
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Self { child, target: Target { address: unknown, pid, bare } };
-        server.target.address = server.listening(words, log)?;
+        let mut server = Self { child, address: unknown, kind };
+        server.address = server.listening(words, log)?;
         Ok(server)
     }
 
     fn listening(&mut self, words: &[String], log: &Path) -> Outcome<SocketAddr> {
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
-            let text = fs::read_to_string(log)?;
+            if let Kind::Told(address) = self.kind
+                && TcpStream::connect(address).is_ok()
+            {
+                return Ok(address);
+            }
+            let text = String::from_utf8_lossy(&fs::read(log)?).into_owned();
             let line = text.split_inclusive('\n').find(|line| line.starts_with("listening "));
             if let Some(line) = line.filter(|line| line.ends_with('\n')) {
                 let (_, address) = line.rsplit_once("address=").ok_or("no address")?;
@@ -68,14 +87,18 @@ impl Server {
     }
 
     /// Where to load it.
-    pub fn target(&self) -> &Target {
-        &self.target
+    ///
+    /// # Errors
+    /// None today; process ids fit.
+    pub fn target(&self, speech: Speech) -> Outcome<Target> {
+        let pid = Some(i32::try_from(self.child.id())?);
+        Ok(Target { address: self.address, pid, speech })
     }
 
     /// Ends it as its user would, and checks how it ended.
     ///
     /// # Errors
-    /// It does not stop in time, or had ended before. A bare loop ends by the signal.
+    /// It does not stop in time, or had ended before; landline also with another status than 0.
     pub fn stop(mut self) -> Outcome<()> {
         if let Some(status) = self.child.try_wait()? {
             return Err(format!("the server had ended by itself: {status}").into());
@@ -84,7 +107,7 @@ impl Server {
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
             match self.child.try_wait()? {
-                Some(status) if status.success() || self.target.bare => return Ok(()),
+                Some(status) if status.success() || self.kind != Kind::Landline => return Ok(()),
                 Some(status) => return Err(format!("the server stopped with {status}").into()),
                 None => sleep(LOOK_AGAIN),
             }

@@ -9,15 +9,26 @@ use crate::Outcome;
 use crate::fetch::{LARGE_BYTES, MIB, READ_BYTES, SAMPLED};
 use crate::meter::{Figures, Meter, Plan};
 use crate::net::{Got, Peer, Poller};
+use crate::reply::Reply;
+use crate::speech::Speech;
 use crate::workload::{Target, file_bytes};
+
+/// A request.
+#[derive(Clone)]
+pub enum Ask {
+    /// A file, by its name.
+    Download(String),
+    /// A command, by its name.
+    Run(String),
+}
 
 /// A workload of one connection for each request.
 #[derive(Clone)]
 pub struct Each {
     /// Clients at once.
     pub clients: usize,
-    /// The line, without its newline.
-    pub request: String,
+    /// What is asked for.
+    pub ask: Ask,
     /// The file that the reply has to be equal to; none for an empty reply.
     pub expected: Option<String>,
 }
@@ -34,7 +45,7 @@ struct Client {
 struct Work {
     target: Target,
     request: String,
-    reply: Vec<u8>,
+    reply: Reply,
     started: u64,
 }
 
@@ -45,7 +56,10 @@ impl Work {
         self.started += 1;
         let peer = Peer::connect_from(self.target.address, number)?;
         peer.send(self.request.as_bytes())?;
-        peer.end_input()?;
+        // The web ends a connection whose client says that it is done; there, a header says so.
+        if self.target.speech != Speech::Http {
+            peer.end_input()?;
+        }
         Ok(Client { peer, got: 0, number, since })
     }
 
@@ -70,8 +84,7 @@ impl Client {
             Got::End => return Err(format!("the reply ended after {} bytes", self.got).into()),
         };
         let until = self.got + bytes;
-        let expected = work.reply.get(self.got..until);
-        if expected.is_none() || (sampled && expected != Some(&buffer[..bytes])) {
+        if !work.reply.is(self.got, &buffer[..bytes], sampled) {
             let text = String::from_utf8_lossy(&buffer[..bytes.min(80)]);
             return Err(format!("the reply differs near byte {}: {text:?}", self.got).into());
         }
@@ -87,7 +100,15 @@ impl Each {
     /// The system's, a wrong reply, or no progress.
     pub fn run(&self, target: &Target, plan: &Plan) -> Outcome<Figures> {
         let reply = self.expected.as_deref().map(file_bytes).transpose()?.unwrap_or_default();
-        let request = format!("{}\n", self.request);
+        let (speech, mut head) = (target.speech, Vec::new());
+        let request = match &self.ask {
+            Ask::Run(command) => speech.run(command),
+            Ask::Download(name) => {
+                head = speech.head(&Peer::connect(target.address)?, name, true)?;
+                speech.download(name, true)
+            }
+        };
+        let reply = Reply::new(head, &reply);
         let mut work = Work { target: *target, request, reply, started: 0 };
         let unit = if work.large() { "MiB" } else { "request" };
         let alone = self.clients == 1;

@@ -10,7 +10,8 @@ use crate::Outcome;
 use crate::meter::{Figures, Meter, Plan};
 use crate::net::{Got, Peer, Poller};
 use crate::pattern::Pattern;
-use crate::workload::Target;
+use crate::speech::Speech;
+use crate::workload::{Target, run_number};
 
 /// Room for one read.
 const READ_BYTES: usize = 256 * 1024;
@@ -30,6 +31,9 @@ pub struct Echo {
     pub beside: usize,
     /// Lines a second over all connections (open loop).
     pub rate: Option<f64>,
+    /// In an open loop, sleep between lines, and count from when they left: for a processor that
+    /// others need too.
+    pub patient: bool,
 }
 
 /// One connection, and what is under way on it.
@@ -74,13 +78,13 @@ impl Echo {
     /// # Errors
     /// The system's, a wrong reply, or no progress.
     pub fn run(&self, target: &Target, plan: &Plan) -> Outcome<Figures> {
-        let pattern = Pattern::echo(self.size, self.depth.max(1), self.framed);
+        let pattern = Pattern::echo(target.speech, self.size, self.depth.max(1), self.framed);
         let beside = silent(target, self.beside)?;
         let mut talkers = self.connect(target)?;
         let meter = Meter::start(plan, target.pid, "line")?;
         let figures = match self.rate {
             None => self.closed_loop(&mut talkers, &pattern, meter),
-            Some(rate) => open_loop(&mut talkers, &pattern, meter, rate),
+            Some(rate) => open_loop(&mut talkers, &pattern, meter, rate, self.patient),
         };
         drop(beside);
         figures
@@ -143,15 +147,18 @@ impl Echo {
     }
 }
 
-/// Says lines when they are due, whatever came back, and spins in between: it has a processor.
+/// Says lines when they are due, whatever came back, and spins in between (it has a processor),
+/// unless it is told to be patient.
 fn open_loop(
     talkers: &mut [Talker],
     pattern: &Pattern,
     mut meter: Meter,
     rate: f64,
+    patient: bool,
 ) -> Outcome<Figures> {
     let mut buffer = vec![0; READ_BYTES];
     let mut poller = watching(talkers)?;
+    let pause = if patient { Duration::from_millis(1) } else { Duration::ZERO };
     let start = Instant::now();
     let mut said: u32 = 0;
     let mut ready = Vec::new();
@@ -163,12 +170,12 @@ fn open_loop(
                 break;
             }
             let index = said as usize % talkers.len();
-            talkers[index].say(pattern, 1, due)?;
+            talkers[index].say(pattern, 1, if patient { now } else { due })?;
             said += 1;
             now = Instant::now();
         }
         ready.clear();
-        ready.extend(poller.wait(Some(Duration::ZERO))?);
+        ready.extend(poller.wait(Some(pause))?);
         for &index in &ready {
             let talker = &mut talkers[index];
             match talker.peer.receive(&mut buffer, false)? {
@@ -205,9 +212,14 @@ fn watching(talkers: &[Talker]) -> Outcome<Poller> {
 /// Connections that have said one line and then nothing more.
 pub fn silent(target: &Target, connections: usize) -> Outcome<Vec<Peer>> {
     (0..connections)
-        .map(|_| {
-            let peer = Peer::connect(target.address)?;
-            peer.ask("here\n", "here\n")?;
+        .map(|number| {
+            // From several addresses, so that those closed last do not use up the ports.
+            let peer = Peer::connect_from(target.address, number as u64)?;
+            match target.speech {
+                Speech::Landline | Speech::Bare => peer.ask("here\n", "here\n")?,
+                // Names are told apart where a server would end the older of two that are alike.
+                speech => speech.greet(&peer, &format!("i{}x{number}", run_number()))?,
+            }
             Ok(peer)
         })
         .collect()

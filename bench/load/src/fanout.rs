@@ -11,10 +11,13 @@ use crate::Outcome;
 use crate::meter::{Figures, Meter, Plan};
 use crate::net::{Got, Peer, Poller};
 use crate::pattern::text;
+use crate::speech::Speech;
 use crate::workload::{Target, run_number};
 
 /// Different messages in a cycle.
 const CYCLE: usize = 256;
+/// Every so many turns the sender's own answers are thrown away, where it gets any.
+const DRAIN_TURNS: u32 = 64;
 /// Room for one read.
 const READ_BYTES: usize = 256 * 1024;
 
@@ -41,25 +44,26 @@ struct Shape {
     endings: Vec<Vec<u8>>,
     /// Bytes of an arrival.
     unit_bytes: usize,
+    /// What may come between two of them.
+    aside: &'static [u8],
 }
 
 impl Shape {
-    fn new(fanout: &Fanout, receiver: &str) -> Self {
-        let texts = (0..CYCLE).map(|number| text(number, fanout.size));
-        let to = if fanout.direct { format!("{receiver} :") } else { "all".to_owned() };
+    fn new(fanout: &Fanout, speech: Speech, topic: &str) -> Self {
         let mut lines: Vec<u8> = Vec::new();
         let mut endings = Vec::new();
-        for text in texts {
-            lines.extend_from_slice(format!("send {to} {text}\n").as_bytes());
-            let end = if fanout.framed { "" } else { "\n" };
-            endings.push(format!("{text}{end}").into_bytes());
+        for number in 0..CYCLE {
+            let text = text(number, fanout.size);
+            let (line, ending) = speech.publish(topic, &text, fanout.direct);
+            lines.extend_from_slice(&line);
+            endings.push(if fanout.framed { text.into_bytes() } else { ending });
         }
         let line_bytes = lines.len() / CYCLE;
         let once = lines.clone();
         while lines.len() < (CYCLE + fanout.window) * line_bytes {
             lines.extend_from_slice(&once);
         }
-        Self { lines, line_bytes, endings, unit_bytes: 0 }
+        Self { lines, line_bytes, endings, unit_bytes: 0, aside: speech.aside() }
     }
 
     fn said(&self, from: u64, messages: usize) -> Outcome<&[u8]> {
@@ -107,13 +111,17 @@ impl Receiver {
             self.seen += 1;
             self.begun.clear();
         }
-        let mut units = got.chunks_exact(shape.unit_bytes);
-        for unit in &mut units {
+        loop {
+            if !shape.aside.is_empty() {
+                got = got.strip_prefix(shape.aside).unwrap_or(got);
+            }
+            let Some((unit, rest)) = got.split_at_checked(shape.unit_bytes) else { break };
             shape.check(self.seen, unit)?;
             on_arrival(self.seen);
             self.seen += 1;
+            got = rest;
         }
-        self.begun.extend_from_slice(units.remainder());
+        self.begun.extend_from_slice(got);
         Ok(())
     }
 }
@@ -156,36 +164,38 @@ impl Fanout {
     /// The system's, a wrong message, or no progress.
     pub fn run(&self, target: &Target, plan: &Plan) -> Outcome<Figures> {
         let run = run_number();
-        let mut shape = Shape::new(self, &format!("r{run}x0"));
+        let first = format!("r{run}x0");
+        let speech = target.speech;
+        let topic = speech.topic(run, self.direct.then_some(&first));
+        let mut shape = Shape::new(self, speech, &topic);
         let mut receivers = Vec::new();
         for number in 0..self.receivers {
-            receivers.push(self.receiver(target, &format!("r{run}x{number}"))?);
-        }
-        for receiver in &receivers {
-            self.skip_notes(receiver)?;
+            receivers.push(self.receiver(target, &format!("r{run}x{number}"), &topic)?);
         }
         let sender = Peer::connect(target.address)?;
-        if !target.bare {
-            sender.ask(&format!("name s{run}\n"), "connected to ")?;
+        speech.greet(&sender, &format!("s{run}"))?;
+        if speech == Speech::Irc {
+            speech.subscribe(&sender, &topic)?;
         }
         for receiver in &receivers {
             self.skip_notes(receiver)?;
+            speech.fence(&receiver.peer)?;
         }
         self.learn(&sender, &mut shape, &mut receivers)?;
         let meter = Meter::start(plan, target.pid, "delivery")?;
-        self.measure(&sender, &shape, &mut receivers, meter)
+        let answered = speech.answers_sender();
+        self.measure((&sender, answered), &shape, &mut receivers, meter)
     }
 
-    fn receiver(&self, target: &Target, name: &str) -> Outcome<Receiver> {
+    fn receiver(&self, target: &Target, name: &str, topic: &str) -> Outcome<Receiver> {
         let peer = Peer::connect(target.address)?;
-        if !target.bare {
-            if self.framed {
-                peer.ask("landline/1\n", "done 0 landline=1")?;
-                peer.ask(&format!("name {name}\n"), "done ")?;
-                peer.line()?;
-            } else {
-                peer.ask(&format!("name {name}\n"), "connected to ")?;
-            }
+        if self.framed {
+            peer.ask("landline/1\n", "done 0 landline=1")?;
+            peer.ask(&format!("name {name}\n"), "done ")?;
+            peer.line()?;
+        } else {
+            target.speech.greet(&peer, name)?;
+            target.speech.subscribe(&peer, topic)?;
         }
         Ok(Receiver { peer, seen: 0, begun: Vec::new() })
     }
@@ -230,7 +240,7 @@ impl Fanout {
 
     fn measure(
         &self,
-        sender: &Peer,
+        (sender, answered): (&Peer, bool),
         shape: &Shape,
         receivers: &mut [Receiver],
         mut meter: Meter,
@@ -245,7 +255,12 @@ impl Fanout {
         let alone = receivers.len() == 1;
         let mut ready = vec![0];
         let mut now = Instant::now();
+        let mut turn = 0_u32;
         loop {
+            turn += 1;
+            if answered && turn.is_multiple_of(DRAIN_TURNS) {
+                sender.discard(&mut buffer, false)?;
+            }
             if room > 0 {
                 sender.send(shape.said(window.next(), room)?)?;
                 window.under_way.extend(std::iter::repeat_n((self.receivers, now), room));
@@ -284,7 +299,7 @@ mod tests {
     #[test]
     fn arrivals_are_cut_and_checked_however_they_come() {
         let fanout = Fanout { receivers: 1, window: 4, size: 16, direct: false, framed: false };
-        let mut shape = Shape::new(&fanout, "bob");
+        let mut shape = Shape::new(&fanout, Speech::Landline, "bob");
         let arrivals: Vec<u8> =
             (0..3).flat_map(|n| [b"al : ".as_slice(), shape.ending(n)].concat()).collect();
         shape.unit_bytes = arrivals.len() / 3;

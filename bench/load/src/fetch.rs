@@ -10,6 +10,7 @@ use std::time::Instant;
 use crate::Outcome;
 use crate::meter::{Figures, Meter, Plan};
 use crate::net::{Got, Peer, Poller};
+use crate::reply::Reply;
 use crate::workload::{Target, file_bytes};
 
 /// Files from this size on are sampled.
@@ -50,8 +51,14 @@ impl Fetch {
     pub fn run(&self, target: &Target, plan: &Plan) -> Outcome<Figures> {
         let content = file_bytes(&self.path)?;
         let large = content.len() >= LARGE_BYTES;
-        let request = format!("download {}\n", self.name);
-        let reply = if self.framed { self.framed_reply(target, &content)? } else { content };
+        let speech = target.speech;
+        let request = speech.download(&self.name, false);
+        let reply = if self.framed {
+            Reply::new(self.framed_reply(target, &content)?, &[])
+        } else {
+            let head = speech.head(&Peer::connect(target.address)?, &self.name, false)?;
+            Reply::new(head, &content)
+        };
         let mut fetchers = Vec::new();
         let mut poller = Poller::new()?;
         let start = Instant::now();
@@ -114,7 +121,7 @@ impl Fetcher {
     /// Reads on, and checks; how many bytes came.
     fn advance(
         &mut self,
-        reply: &[u8],
+        reply: &Reply,
         buffer: &mut [u8],
         wait: bool,
         large: bool,
@@ -131,8 +138,7 @@ impl Fetcher {
             Got::End => return Err("the server closed a connection".into()),
         };
         let until = self.got + bytes;
-        let expected = reply.get(self.got..until).ok_or("more came than the file has")?;
-        if sampled && expected != &buffer[..bytes] {
+        if !reply.is(self.got, &buffer[..bytes], sampled) {
             return Err(format!("the file differs near byte {}", self.got).into());
         }
         self.got = until;

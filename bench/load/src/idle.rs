@@ -9,6 +9,7 @@ use std::time::Instant;
 use crate::echo::silent;
 use crate::meter::{Figures, Meter, Plan};
 use crate::net::Peer;
+use crate::speech::Speech;
 use crate::workload::Target;
 use crate::{Outcome, process};
 
@@ -49,8 +50,8 @@ impl Idle {
         }
         (0..connections)
             .map(|number| {
-                let peer = Peer::connect(target.address)?;
-                peer.ask(&format!("name {prefix}{number}\n"), "connected to ")?;
+                let peer = Peer::connect_from(target.address, number as u64)?;
+                Speech::Landline.greet(&peer, &format!("{prefix}{number}"))?;
                 Ok(peer)
             })
             .collect()

@@ -5,19 +5,27 @@
 //! anything that is not on this machine.
 
 mod args;
+mod chart;
 mod children;
 mod each;
 mod echo;
 mod fanout;
 mod fetch;
+mod house;
 mod idle;
 mod json;
 mod meter;
 mod net;
 mod pattern;
+mod peers;
 mod process;
+mod reply;
 mod report;
+mod rivals;
 mod rows;
+mod speech;
+mod stalls;
+mod stats;
 mod suite;
 mod workload;
 

@@ -35,6 +35,21 @@ pub struct Figures {
 }
 
 impl Figures {
+    /// Nothing yet.
+    ///
+    /// # Errors
+    /// None today; a histogram within these bounds can be made.
+    pub fn none(unit: &'static str) -> Outcome<Self> {
+        Ok(Self {
+            unit,
+            units: 0.0,
+            elapsed: Duration::ZERO,
+            cpu: None,
+            latency_ns: Histogram::new_with_bounds(1, 60_000_000_000, 3)?,
+            bytes_per_connection: None,
+        })
+    }
+
     /// Units a second.
     pub fn rate(&self) -> f64 {
         self.units / self.elapsed.as_secs_f64()
@@ -62,14 +77,7 @@ impl Meter {
     /// # Errors
     /// None today; a histogram within these bounds can be made.
     pub fn start(plan: &Plan, pid: Option<i32>, unit: &'static str) -> Outcome<Self> {
-        let figures = Figures {
-            unit,
-            units: 0.0,
-            elapsed: Duration::ZERO,
-            cpu: None,
-            latency_ns: Histogram::new_with_bounds(1, 60_000_000_000, 3)?,
-            bytes_per_connection: None,
-        };
+        let figures = Figures::none(unit)?;
         let began = Instant::now();
         Ok(Self { plan: *plan, pid, began, cpu_before: None, counting: false, figures })
     }

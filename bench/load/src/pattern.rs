@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 
+use crate::speech::Speech;
+
 /// Messages in a cycle, at most; fewer where they are large.
 const CYCLE_MAX: usize = 64;
 /// Bytes that a cycle should not exceed, so that comparing stays in the near cache.
@@ -24,21 +26,16 @@ pub struct Pattern {
 
 impl Pattern {
     /// Echo lines of `size` bytes with their newline; `depth` of them can be said at once. The
-    /// reply is the line, or with `framed` a `done` frame with the line without its ending.
-    pub fn echo(size: usize, depth: usize, framed: bool) -> Self {
+    /// reply is the line, or with `framed` a `done` frame with the line without its ending; other
+    /// languages have their own forms around the same text.
+    pub fn echo(speech: Speech, size: usize, depth: usize, framed: bool) -> Self {
         let size = size.max(SIZE_MIN);
         let count = (CYCLE_BYTES / size).clamp(4, CYCLE_MAX);
         let (mut said, mut reply) = (Vec::new(), Vec::new());
         for number in 0..count {
-            let line = text(number, size - 1);
-            if framed {
-                reply.extend_from_slice(format!("done {}\n{line}", line.len()).as_bytes());
-            } else {
-                reply.extend_from_slice(line.as_bytes());
-                reply.push(b'\n');
-            }
-            said.extend_from_slice(line.as_bytes());
-            said.push(b'\n');
+            let (line, answer) = speech.echo(&text(number, size - 1), framed);
+            said.extend_from_slice(&line);
+            reply.extend_from_slice(&answer);
         }
         let (said_bytes, reply_bytes) = (said.len() / count, reply.len() / count);
         let once = said.clone();
@@ -98,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_reply_is_recognised_at_any_cut_and_a_flaw_is_seen() {
-        let pattern = Pattern::echo(64, 16, false);
+        let pattern = Pattern::echo(Speech::Landline, 64, 16, false);
         let said = pattern.said(60, 16).to_vec();
         assert_eq!(said.len(), 16 * 64);
         assert!(pattern.is_reply(60, 0, &said[..100]));
@@ -111,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_framed_reply_is_the_line_in_a_frame() {
-        let pattern = Pattern::echo(16, 1, true);
+        let pattern = Pattern::echo(Speech::Landline, 16, 1, true);
         let line = pattern.said(3, 1).trim_ascii_end();
         let frame = [b"done 15\n".as_slice(), line].concat();
         assert_eq!(frame.len(), pattern.reply_bytes());
@@ -120,7 +117,7 @@ mod tests {
 
     #[test]
     fn large_messages_are_few() {
-        let pattern = Pattern::echo(16384, 4, false);
+        let pattern = Pattern::echo(Speech::Landline, 16384, 4, false);
         assert_eq!(pattern.count, 16);
         assert!(pattern.is_reply(15, 0, pattern.said(15, 4)));
     }

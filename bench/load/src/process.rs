@@ -1,6 +1,6 @@
 //! What the kernel tells about a process: processor time spent, memory resident.
 //!
-//! What it does not do: see children that still run; their time counts once they were waited for.
+//! What it does not do: see processes that left their parent; no server here has such.
 
 use std::fs;
 use std::time::Duration;
@@ -12,11 +12,40 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 use crate::Outcome;
 
 /// Processor time of a process since its start: its own by its CPU clock (exact, threads that have
-/// ended included), that of children waited for from `proc_pid_stat(5)` (in ticks, 10 ms).
+/// ended included), that of children waited for from `proc_pid_stat(5)` (in ticks, 10 ms), and all
+/// of this for its children that still run, and theirs.
 ///
 /// # Errors
 /// The process is gone.
 pub fn cpu(pid: i32) -> Outcome<Duration> {
+    let mut total = alone(pid)?;
+    let mut parents = vec![pid];
+    while let Some(parent) = parents.pop() {
+        for child in children(parent) {
+            // One that has ended meanwhile is counted by its parent, or next time.
+            total += alone(child).unwrap_or_default();
+            parents.push(child);
+        }
+    }
+    Ok(total)
+}
+
+/// Children that run, of any thread (`proc_tid_children(5)`); none of a process that is gone.
+fn children(pid: i32) -> Vec<i32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    let lists = threads
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split(' ').filter_map(|pid| pid.trim().parse().ok()).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn alone(pid: i32) -> Outcome<Duration> {
     let own = clock_gettime(ClockId::pid_cpu_clock_id(Pid::from_raw(pid))?)?;
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let children = children_ticks(&stat).ok_or("/proc/PID/stat is not as documented")?;

@@ -4,11 +4,13 @@
 
 use std::path::Path;
 
-use crate::each::Each;
+use crate::each::{Ask, Each};
 use crate::echo::Echo;
 use crate::fanout::Fanout;
 use crate::fetch::Fetch;
 use crate::idle::Idle;
+use crate::peers::{self, Rival};
+use crate::speech::Speech;
 use crate::workload::Workload;
 
 /// What a row is to reach.
@@ -41,6 +43,59 @@ pub enum Base {
     Direct,
 }
 
+/// A server that runs while the suite does.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Program {
+    /// landline with so many workers, on processor 0.
+    Landline(u8),
+    /// landline with so many workers, on processors 0 and 1, which the generator uses too.
+    Free(u8),
+    /// A bare loop.
+    Bare(Base),
+    /// Another server.
+    Peer(Rival),
+}
+
+/// Who is measured in a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Contender {
+    /// The server.
+    pub program: Program,
+    /// How it is spoken to.
+    pub speech: Speech,
+}
+
+impl Contender {
+    /// What a reader calls it.
+    pub fn name(self) -> String {
+        match self.program {
+            Program::Landline(1) => "landline".to_owned(),
+            Program::Landline(workers) | Program::Free(workers) => {
+                format!("landline, {workers} workers")
+            }
+            Program::Bare(_) => "bare C".to_owned(),
+            Program::Peer(rival) if self.speech == Speech::Inline => {
+                format!("{}, inline", rival.name())
+            }
+            Program::Peer(rival) => rival.name().to_owned(),
+        }
+    }
+}
+
+/// Rows in which four workers are set beside one.
+const WORKERS_ROWS: [&str; 10] = [
+    "echo-1",
+    "echo-50",
+    "echo-50-deep",
+    "get-1k",
+    "get-1k-each",
+    "run-16",
+    "all-100",
+    "all-100-deep",
+    "one-1",
+    "one-64",
+];
+
 /// One row.
 pub struct Row {
     /// A short name, for `--only` and the raw figures.
@@ -53,6 +108,31 @@ pub struct Row {
     pub base: Option<Base>,
     /// What to reach.
     pub goal: Goal,
+    /// Whether nothing is pinned: two workers beside one.
+    pub free: bool,
+}
+
+impl Row {
+    /// Who is measured: landline first, then the bare loop where there is one, then all others.
+    pub fn contenders(&self, with_peers: bool) -> Vec<Contender> {
+        let ours = |program| Contender { program, speech: Speech::Landline };
+        if self.free {
+            return vec![ours(Program::Free(1)), ours(Program::Free(2))];
+        }
+        let bare = |base| Contender { program: Program::Bare(base), speech: Speech::Bare };
+        let mut all = vec![ours(Program::Landline(1))];
+        all.extend(self.base.map(bare));
+        if WORKERS_ROWS.contains(&self.key) {
+            all.push(ours(Program::Landline(4)));
+        }
+        let rivals = if with_peers { peers::beside(self.key) } else { &[] };
+        all.extend(
+            rivals
+                .iter()
+                .map(|&(rival, speech)| Contender { program: Program::Peer(rival), speech }),
+        );
+        all
+    }
 }
 
 /// The served files: name and bytes.
@@ -73,15 +153,24 @@ pub fn all(root: &Path, scale: &Scale) -> Vec<Row> {
     rows.extend(run_rows(root));
     rows.extend(message_rows(scale));
     rows.extend(idle_rows(scale));
+    rows.extend(free_rows(root));
     rows
 }
 
 fn row(key: &'static str, title: &str, work: Workload, base: Option<Base>, goal: Goal) -> Row {
-    Row { key, title: title.to_owned(), work, base, goal }
+    Row { key, title: title.to_owned(), work, base, goal, free: false }
 }
 
 fn echo_rows(scale: &Scale) -> Vec<Row> {
-    let plain = Echo { connections: 1, depth: 1, size: 64, framed: false, beside: 0, rate: None };
+    let plain = Echo {
+        connections: 1,
+        depth: 1,
+        size: 64,
+        framed: false,
+        beside: 0,
+        rate: None,
+        patient: false,
+    };
     let base = Some(Base::Echo);
     let echo = |key, title: &str, echo, goal| row(key, title, Workload::Echo(echo), base, goal);
     let fifty = Echo { connections: 50, ..plain };
@@ -142,8 +231,8 @@ fn file_rows(root: &Path) -> Vec<Row> {
     };
     let base = Some(Base::Download);
     let each = |clients| {
-        let (request, expected) = ("download 1k".to_owned(), Some(path("1k")));
-        Workload::Each(Each { clients, request, expected })
+        let (ask, expected) = (Ask::Download("1k".to_owned()), Some(path("1k")));
+        Workload::Each(Each { clients, ask, expected })
     };
     let reach = Goal::Rate(1.0);
     vec![
@@ -163,7 +252,7 @@ fn file_rows(root: &Path) -> Vec<Row> {
 
 fn run_rows(root: &Path) -> Vec<Row> {
     let run = |clients, command: &str, expected| {
-        Workload::Each(Each { clients, request: format!("run {command}"), expected })
+        Workload::Each(Each { clients, ask: Ask::Run(command.to_owned()), expected })
     };
     let cat = run(1, "cat", Some(root.join("64m").to_string_lossy().into_owned()));
     let (none, true_) = (None, Some(Base::RunTrue));
@@ -235,5 +324,19 @@ fn idle_rows(scale: &Scale) -> Vec<Row> {
             None,
             Goal::Bytes(512.0),
         ),
+    ]
+}
+
+/// Nothing pinned, so that a second worker has a processor where the generator leaves one.
+fn free_rows(root: &Path) -> Vec<Row> {
+    let path = root.join("1m").to_string_lossy().into_owned();
+    let (connections, name) = (8, "1m".to_owned());
+    let fetch = Workload::Fetch(Fetch { connections, path, name, framed: false });
+    let ask = Ask::Run("true".to_owned());
+    let run = Workload::Each(Each { clients: 16, ask, expected: None });
+    let free = |key, title, work| Row { free: true, ..row(key, title, work, None, Goal::Shown) };
+    vec![
+        free("free-get-1m", "download 1 MiB, 8 connections", fetch),
+        free("free-run-16", "run true, 16 clients", run),
     ]
 }

@@ -1,25 +1,27 @@
-//! Every row, interleaved: in each repetition each row is measured once on landline and once on its
-//! bare loop, one right after the other, in turns first and second.
+//! Every row, interleaved: in each repetition each row is measured once on landline and once on
+//! everyone it is set beside, one right after the other, in turns first and last.
 //!
 //! What it does not do: run two measurements at once, or for ever: the number of measurements is
-//! fixed, and each has a length.
+//! fixed, each has a length, and no repetition begins that would probably end after the time given.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 
 use crate::args::Args;
 use crate::children::Server;
+use crate::house::House;
 use crate::meter::{Figures, Plan};
-use crate::rows::{Base, FILES, Goal, Row, Scale};
-use crate::workload::{Target, Workload};
-use crate::{Outcome, json, process, report, rows};
+use crate::rows::{Contender, Goal, Program, Row, Scale};
+use crate::workload::Workload;
+use crate::{Outcome, chart, json, process, report, rows, stalls};
 
-/// Connections that landline is told to take.
-const CONNECTIONS_MAX: usize = 20_000;
 /// Between two measurements, so that the last one's connections are gone.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -38,96 +40,59 @@ impl Mode {
         let full_scale = Scale { many: 10_000, some: 1_000 };
         let (repetitions, idle_repetitions, warm_s, measured_s, scale) = match name {
             "smoke" => (1, 1, 0.02, 0.1, Scale { many: 200, some: 100 }),
-            "quick" => (5, 1, 0.08, 0.34, full_scale),
-            "full" => (15, 3, 0.2, 1.0, full_scale),
+            "quick" => (5, 1, 0.06, 0.28, full_scale),
+            "full" => (15, 3, 0.12, 0.5, full_scale),
             _ => return Err("--mode is smoke, quick or full".into()),
         };
         Ok(Self { repetitions, idle_repetitions, warm_s, measured_s, scale })
     }
 }
 
-/// All measurements of one row, pair by pair.
+/// All measurements of one row; those of the same place were made right after one another.
 pub struct Measured {
     /// The row.
     pub row: Row,
-    /// landline's.
-    pub landline: Vec<Figures>,
-    /// The bare loop's; empty where there is none.
-    pub base: Vec<Figures>,
+    /// Who took part, landline first.
+    pub contenders: Vec<Contender>,
+    /// The figures of each.
+    pub figures: Vec<Vec<Figures>>,
+    /// Why a peer has none.
+    pub left_out: Vec<Option<String>>,
 }
 
-/// Where things are.
-struct House {
-    landline: PathBuf,
-    base: PathBuf,
-    work: PathBuf,
-    root: PathBuf,
-}
-
-impl House {
-    fn furnish(args: &Args) -> Outcome<Self> {
-        let work: PathBuf = args.need("work")?;
-        let root = work.join("root");
-        fs::create_dir_all(&root)?;
-        let root = root.canonicalize()?;
-        for (seed, (name, bytes)) in FILES.iter().enumerate() {
-            fs::write(root.join(name), noise(seed as u64 + 1, *bytes))?;
-        }
-        let cat = root.join("64m");
-        let allowed = format!("true = /bin/true\ncat = /bin/cat {}\n", cat.display());
-        fs::write(work.join("allow-list"), allowed)?;
-        Ok(Self { landline: args.need("landline")?, base: args.need("base")?, work, root })
+impl Measured {
+    /// A row without figures.
+    pub fn of_row(row: Row, with_peers: bool) -> Self {
+        let contenders = row.contenders(with_peers);
+        let figures = contenders.iter().map(|_| Vec::new()).collect();
+        let left_out = contenders.iter().map(|_| None).collect();
+        Self { row, contenders, figures, left_out }
     }
 
-    fn start_landline(&self, log: &str) -> Outcome<Server> {
-        let words = [
-            self.landline.display().to_string(),
-            "serve".into(),
-            "-q".into(),
-            "--workers".into(),
-            "1".into(),
-            "--root".into(),
-            self.root.display().to_string(),
-            "--run".into(),
-            self.work.join("allow-list").display().to_string(),
-            "--max-connections".into(),
-            CONNECTIONS_MAX.to_string(),
-            "-l".into(),
-            "line@127.0.0.1:0".into(),
-        ];
-        Server::start(&words, &self.work.join(log), false)
+    /// landline's figures.
+    pub fn landline(&self) -> &[Figures] {
+        &self.figures[0]
     }
 
-    fn start_base(&self, base: Base) -> Outcome<Server> {
-        let program = |name: &str| self.base.join(name).display().to_string();
-        let root = self.root.display().to_string();
-        let (name, words) = match base {
-            Base::Echo => ("echo", vec![program("echo")]),
-            Base::Download => ("download", vec![program("download"), root]),
-            Base::RunTrue => ("run-true", vec![program("run"), "/bin/true".into()]),
-            Base::RunCat => {
-                let file = format!("{root}/64m");
-                ("run-cat", vec![program("run"), "/bin/cat".into(), file])
-            }
-            Base::Broadcast => ("broadcast", vec![program("broadcast")]),
-            Base::Direct => ("direct", vec![program("direct")]),
-        };
-        Server::start(&words, &self.work.join(format!("{name}.log")), true)
+    /// The figures of whoever the program is; none where it took no part.
+    pub fn of(&self, wanted: impl Fn(Program) -> bool) -> &[Figures] {
+        let place = self.contenders.iter().position(|contender| wanted(contender.program));
+        place.map_or(&[], |place| &self.figures[place])
+    }
+
+    /// The bare loop's figures; none where there is none.
+    pub fn base(&self) -> &[Figures] {
+        self.of(|program| matches!(program, Program::Bare(_)))
     }
 }
 
-/// Bytes that do not compress, the same every time.
-fn noise(seed: u64, bytes: usize) -> Vec<u8> {
-    let mut state = seed;
-    let next = || {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33).to_le_bytes()
-    };
-    std::iter::repeat_with(next)
-        .flat_map(|word| [word[0], word[1], word[2], word[3]])
-        .take(bytes)
-        .collect()
+/// What the suite was asked for.
+struct Order {
+    mode: Mode,
+    repetitions: usize,
+    plan: Plan,
+    /// No repetition begins that would end later than this.
+    budget: Duration,
 }
 
 /// Runs the suite that the options describe, and prints its table.
@@ -140,113 +105,162 @@ pub fn run(args: &Args) -> Outcome<()> {
     let mode = Mode::of(&mode_name)?;
     let house = House::furnish(args)?;
     let only: String = args.or("only", String::new())?;
-    let repetitions = args.or("repetitions", mode.repetitions)?;
-    let plan = Plan {
-        warm: Duration::from_secs_f64(mode.warm_s),
-        measured: Duration::try_from_secs_f64(args.or("seconds", mode.measured_s)?)?,
+    let order = Order {
+        repetitions: args.or("repetitions", mode.repetitions)?,
+        plan: Plan {
+            warm: Duration::from_secs_f64(mode.warm_s),
+            measured: Duration::try_from_secs_f64(args.or("seconds", mode.measured_s)?)?,
+        },
+        budget: Duration::from_secs(args.or("budget", 3600)?),
+        mode,
     };
     let facts: Vec<&str> = args.all("fact").collect();
     let results: Option<PathBuf> = args.maybe("results")?;
+    let chart_data: Option<PathBuf> = args.maybe("chart-data")?;
+    let stalls_dir: Option<PathBuf> = args.maybe("stalls")?;
+    let stalls_on: String = args.or("stalls-on", "0".to_owned())?;
     args.all_used()?;
-    let mut measured: Vec<Measured> = rows::all(&house.root, &mode.scale)
+    let mut measured: Vec<Measured> = rows::all(&house.root, &order.mode.scale)
         .into_iter()
         .filter(|row| only.split(',').any(|part| row.key.starts_with(part)))
-        .map(|row| Measured { row, landline: Vec::new(), base: Vec::new() })
+        .map(|row| Measured::of_row(row, house.peers.is_some()))
         .collect();
-    measure_all(&house, &mut measured, &plan, repetitions, mode.idle_repetitions)?;
+    measure_all(&house, &mut measured, &order)?;
+    let stalled = stalls_dir.map(|dir| stalls::run(&house, &dir, &mode_name, &stalls_on));
+    let stalled = stalled.transpose()?;
+    let tables = report::tables(&measured, stalled.as_ref());
     if mode_name == "smoke" {
         println!("all {} workloads work, and every answer was right", measured.len());
     } else {
-        print!("{}", report::table(&measured));
+        print!("{tables}");
     }
     if let Some(path) = results {
-        fs::write(path, report::page(&measured, &mode_name, &facts))?;
+        fs::write(path, report::page(&measured, &mode_name, &facts, &tables))?;
+    }
+    if let Some(path) = chart_data {
+        fs::write(path, chart::data(&measured))?;
     }
     Ok(())
 }
 
-fn measure_all(
-    house: &House,
-    measured: &mut [Measured],
-    plan: &Plan,
-    repetitions: usize,
-    idle_repetitions: usize,
-) -> Outcome<()> {
+fn measure_all(house: &House, measured: &mut [Measured], order: &Order) -> Outcome<()> {
+    if measured.is_empty() {
+        return Ok(());
+    }
     let mut raw = fs::File::create(house.work.join("raw.jsonl"))?;
-    let landline = house.start_landline("landline.log")?;
-    let mut bases: BTreeMap<Base, Server> = BTreeMap::new();
-    for base in measured.iter().filter_map(|one| one.row.base) {
-        if let std::collections::btree_map::Entry::Vacant(place) = bases.entry(base) {
-            place.insert(house.start_base(base)?);
+    let mut servers: BTreeMap<Program, Server> = BTreeMap::new();
+    for one in measured.iter_mut().filter(|one| !is_memory(&one.row)) {
+        for place in 0..one.contenders.len() {
+            let program = one.contenders[place].program;
+            if let std::collections::btree_map::Entry::Vacant(vacant) = servers.entry(program) {
+                let started = house.start(program, "");
+                if let Some(server) = kept(one, place, started)? {
+                    vacant.insert(server);
+                }
+            }
         }
     }
-    for repetition in 0..repetitions {
+    let began = Instant::now();
+    let mut last = Duration::ZERO;
+    for repetition in 0..order.repetitions {
+        let started = began.elapsed();
+        if repetition > 0 && started + last > order.budget {
+            eprintln!("{repetition} repetitions fit into {} s", order.budget.as_secs());
+            break;
+        }
         for one in measured.iter_mut() {
-            if matches!(one.row.work, Workload::Idle(_)) {
-                if repetition < idle_repetitions {
-                    idle_pair(house, one, plan)?;
-                }
-                continue;
+            if !is_memory(&one.row) {
+                row_once(one, &servers, &order.plan, repetition)?;
+            } else if repetition < order.mode.idle_repetitions {
+                idle_once(house, one, &order.plan)?;
             }
-            let base = one.row.base.and_then(|base| bases.get(&base)).map(Server::target);
-            pair(one, landline.target(), base, plan, repetition)
-                .map_err(|why| format!("{}: {why}", one.row.key))?;
-            for (who, figures) in [("landline", one.landline.last()), ("base", one.base.last())] {
-                if let Some(figures) = figures {
-                    writeln!(raw, "{}", json::figures(&format!("{} {who}", one.row.key), figures))?;
-                }
-            }
+            write_raw(&mut raw, one)?;
         }
-        eprintln!("repetition {} of {repetitions} done", repetition + 1);
+        last = began.elapsed().saturating_sub(started);
+        eprintln!("repetition {} done in {} s", repetition + 1, last.as_secs());
     }
-    landline.stop()?;
-    bases.into_values().try_for_each(Server::stop)
+    servers.into_values().try_for_each(Server::stop)
 }
 
-/// Both servers of one row, each first in turns.
-fn pair(
+fn write_raw(raw: &mut fs::File, one: &Measured) -> Outcome<()> {
+    for (contender, figures) in one.contenders.iter().zip(&one.figures) {
+        if let Some(figures) = figures.last() {
+            let name = format!("{} {}", one.row.key, contender.name());
+            writeln!(raw, "{}", json::figures(&name, figures))?;
+        }
+    }
+    Ok(())
+}
+
+/// A failure of another server leaves it out of the row; any other ends the suite.
+fn kept<T>(one: &mut Measured, place: usize, outcome: Outcome<T>) -> Outcome<Option<T>> {
+    let contender = one.contenders[place];
+    match (outcome, contender.program) {
+        (Ok(value), _) => Ok(Some(value)),
+        (Err(why), Program::Peer(_)) => {
+            let why = why.to_string();
+            eprintln!("{}: {} is left out: {why}", one.row.key, contender.name());
+            one.figures[place].clear();
+            one.left_out[place] = Some(why);
+            Ok(None)
+        }
+        (Err(why), _) => Err(format!("{}: {}: {why}", one.row.key, contender.name()).into()),
+    }
+}
+
+/// Everyone in the row once; who is first moves on with each repetition.
+fn row_once(
     one: &mut Measured,
-    landline: &Target,
-    base: Option<&Target>,
+    servers: &BTreeMap<Program, Server>,
     plan: &Plan,
     repetition: usize,
 ) -> Outcome<()> {
-    let run = |who: &str, target: &Target| -> Outcome<Figures> {
+    let pinned = sched_getaffinity(Pid::from_raw(0))?;
+    if one.row.free {
+        let mut both = CpuSet::new();
+        (0..2).try_for_each(|processor| both.set(processor))?;
+        sched_setaffinity(Pid::from_raw(0), &both)?;
+    }
+    for turn in 0..one.contenders.len() {
+        let place = (turn + repetition) % one.contenders.len();
+        let contender = one.contenders[place];
+        let Some(server) = servers.get(&contender.program) else { continue };
+        if one.left_out[place].is_some() {
+            continue;
+        }
         sleep(PAUSE);
-        one.row.work.run(target, plan).map_err(|why| format!("{who}: {why}").into())
-    };
-    let (ours, theirs) = match base {
-        Some(base) if repetition % 2 == 1 => {
-            let theirs = run("bare loop", base)?;
-            (run("landline", landline)?, Some(theirs))
+        let target = server.target(contender.speech)?;
+        let outcome = one.row.work.run(&target, plan);
+        if let Some(figures) = kept(one, place, outcome)? {
+            one.figures[place].push(figures);
         }
-        Some(base) => {
-            let ours = run("landline", landline)?;
-            (ours, Some(run("bare loop", base)?))
-        }
-        None => (run("landline", landline)?, None),
-    };
-    one.landline.push(ours);
-    one.base.extend(theirs);
+    }
+    sched_setaffinity(Pid::from_raw(0), &pinned)?;
     Ok(())
 }
 
 /// Memory is measured on fresh servers: one that has run keeps what it once needed.
-fn idle_pair(house: &House, one: &mut Measured, plan: &Plan) -> Outcome<()> {
-    let fresh = house.start_landline("landline-idle.log")?;
-    one.landline.push(one.row.work.run(fresh.target(), plan)?);
-    fresh.stop()?;
-    if let Some(base) = one.row.base {
-        let fresh = house.start_base(base)?;
-        one.base.push(one.row.work.run(fresh.target(), plan)?);
-        fresh.stop()?;
+fn idle_once(house: &House, one: &mut Measured, plan: &Plan) -> Outcome<()> {
+    for place in 0..one.contenders.len() {
+        let contender = one.contenders[place];
+        if one.left_out[place].is_some() {
+            continue;
+        }
+        let outcome = house.start(contender.program, "-idle").and_then(|fresh| {
+            let figures = one.row.work.run(&fresh.target(contender.speech)?, plan)?;
+            fresh.stop()?;
+            Ok(figures)
+        });
+        if let Some(figures) = kept(one, place, outcome)? {
+            one.figures[place].push(figures);
+        }
     }
     Ok(())
 }
 
-/// Whether a row's goal is about memory.
+/// Whether a row is about memory.
 pub fn is_memory(row: &Row) -> bool {
-    matches!(row.goal, Goal::Bytes(_))
+    matches!(row.work, Workload::Idle(_)) || matches!(row.goal, Goal::Bytes(_))
 }
 
 #[cfg(test)]
@@ -263,12 +277,16 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_of_the_length_asked_for_and_differs_by_seed() {
-        assert_eq!(noise(1, 1021).len(), 1021);
-        assert_ne!(noise(1, 64), noise(2, 64));
-        let root = Path::new("/srv");
-        let rows = rows::all(root, &Scale { many: 200, some: 100 });
+    fn landline_comes_first_and_peers_only_where_asked_for() {
+        let rows = rows::all(Path::new("/srv"), &Scale { many: 200, some: 100 });
         let keys: std::collections::BTreeSet<_> = rows.iter().map(|row| row.key).collect();
         assert_eq!(keys.len(), rows.len());
+        let is_peer = |contender: &Contender| matches!(contender.program, Program::Peer(_));
+        for row in &rows {
+            let first = row.contenders(true)[0].program;
+            assert!(matches!(first, Program::Landline(1) | Program::Free(1)));
+            assert!(!row.contenders(false).iter().any(is_peer));
+        }
+        assert!(rows.iter().any(|row| row.contenders(true).iter().any(is_peer)));
     }
 }

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use crate::Outcome;
 use crate::args::Args;
-use crate::each::Each;
+use crate::each::{Ask, Each};
 use crate::echo::Echo;
 use crate::fanout::Fanout;
 use crate::fetch::Fetch;
 use crate::idle::Idle;
 use crate::meter::{Figures, Plan};
+use crate::speech::Speech;
 
 /// A server under load.
 #[derive(Clone, Copy)]
@@ -22,8 +23,8 @@ pub struct Target {
     pub address: SocketAddr,
     /// Its process, for processor time and memory.
     pub pid: Option<i32>,
-    /// A bare loop: no names, no frames.
-    pub bare: bool,
+    /// How it is spoken to.
+    pub speech: Speech,
 }
 
 /// A number that no other run in this process has, nor one of another process soon, so that user
@@ -69,7 +70,8 @@ impl Workload {
 /// # Errors
 /// No address, or a wrong one.
 pub fn target(args: &Args) -> Outcome<Target> {
-    Ok(Target { address: args.need("to")?, pid: args.maybe("pid")?, bare: args.has("bare") })
+    let speech = args.or("speaks", Speech::Landline)?;
+    Ok(Target { address: args.need("to")?, pid: args.maybe("pid")?, speech })
 }
 
 /// How long the options say.
@@ -98,10 +100,11 @@ pub fn workload(verb: &str, args: &Args) -> Outcome<Workload> {
             framed,
             beside: args.or("beside", 0)?,
             rate: args.maybe("rate")?,
+            patient: args.has("patient"),
         }),
         "download" if args.has("each") => Workload::Each(Each {
             clients: connections,
-            request: format!("download {}", args.need::<String>("name")?),
+            ask: Ask::Download(args.need("name")?),
             expected: args.maybe("file")?,
         }),
         "download" => Workload::Fetch(Fetch {
@@ -112,7 +115,7 @@ pub fn workload(verb: &str, args: &Args) -> Outcome<Workload> {
         }),
         "run" => Workload::Each(Each {
             clients: connections,
-            request: format!("run {}", args.need::<String>("command")?),
+            ask: Ask::Run(args.need("command")?),
             expected: args.maybe("file")?,
         }),
         "broadcast" | "direct" => Workload::Fanout(Fanout {
