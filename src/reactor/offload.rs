@@ -10,6 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use crate::sys::host::be_nice;
+
 /// Work, with all it needs.
 pub type Work = Box<dyn FnOnce() + Send>;
 
@@ -40,16 +42,18 @@ impl std::fmt::Debug for Offload {
 }
 
 impl Offload {
-    /// A pool of `threads`, called `name`. `on_panic` is called where work panics: its asker would
-    /// wait for ever.
-    pub fn new(name: &str, threads: usize, on_panic: fn()) -> io::Result<Self> {
+    /// A pool of `threads`, called `name`, with the nice value `nice`: work that computes for long
+    /// is to stand back behind those who serve. `on_panic` is called where work panics: its asker
+    /// would wait for ever.
+    pub fn new(name: &str, threads: usize, nice: i32, on_panic: fn()) -> io::Result<Self> {
         let shared = Shared { queue: Mutex::default(), came: Condvar::new(), on_panic };
         let shared = Arc::new(shared);
         for number in 0..threads {
             let shared = Arc::clone(&shared);
-            thread::Builder::new()
-                .name(format!("{name}-{number}"))
-                .spawn(move || shared.work_until_over())?;
+            thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
+                be_nice(nice);
+                shared.work_until_over();
+            })?;
         }
         Ok(Self { shared })
     }
@@ -112,7 +116,7 @@ mod tests {
 
     #[test]
     fn one_piece_of_work_does_not_wait_for_another() {
-        let offload = Offload::new("test", 2, || ()).expect("threads start");
+        let offload = Offload::new("test", 2, 0, || ()).expect("threads start");
         let (first, from_first) = mpsc::channel::<()>();
         let (second, from_second) = mpsc::channel();
         assert!(offload.submit(Box::new(move || {
@@ -127,7 +131,7 @@ mod tests {
     fn threads_end_with_the_pool() {
         thread_local!(static LAST_WORDS: RefCell<Option<mpsc::Sender<()>>> = RefCell::default());
         let (says, ended) = mpsc::channel();
-        let offload = Offload::new("test", 1, || ()).expect("a thread starts");
+        let offload = Offload::new("test", 1, 0, || ()).expect("a thread starts");
         assert!(offload.submit(Box::new(move || {
             says.send(()).expect("the test listens");
             LAST_WORDS.set(Some(says));

@@ -32,6 +32,8 @@ use crate::sys::{host, inherit, process};
 const MAIL_MAX: usize = 64 * 1024;
 /// Threads that wait for disks.
 const DISK_THREADS: usize = 4;
+/// How far they stand back behind the workers: a long listing is work for a processor too.
+const DISK_NICE: i32 = 10;
 /// Threads that start processes.
 const START_THREADS: usize = 2;
 /// How long the log may take to write its last lines, in milliseconds.
@@ -166,8 +168,8 @@ impl Server {
     ) -> io::Result<Self> {
         let common = Arc::new(Common {
             crew: crew(config.workers)?,
-            disks: Offload::new("disk", DISK_THREADS, on_offload_panic)?,
-            starts: Offload::new("start", START_THREADS, on_offload_panic)?,
+            disks: Offload::new("disk", DISK_THREADS, DISK_NICE, on_offload_panic)?,
+            starts: Offload::new("start", START_THREADS, 0, on_offload_panic)?,
             shelf,
             user: host::user(),
             log,

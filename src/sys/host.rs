@@ -1,9 +1,10 @@
 //! What the host says of itself and of the user landline runs as; and its limit on descriptors.
 //!
-//! What it does not do: change anything but that limit.
+//! What it does not do: change anything but that limit, and how nice a thread is.
 
 use std::io;
 
+use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd;
 
@@ -52,6 +53,13 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     }
     Ok(hard)
+}
+
+/// Lets others go first: gives the calling thread the nice value `nice`, 0 to 19 (setpriority(2),
+/// which on Linux speaks of threads). Where that fails (EACCES), it goes on as it was.
+pub fn be_nice(nice: i32) {
+    // SAFETY: takes numbers alone; 0 stands for the calling thread.
+    let _only_wished_for = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
 }
 
 #[cfg(test)]
