@@ -2,6 +2,11 @@
 //!
 //! What it does not do: the options it shares with other client commands (`client`).
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "argh shows these texts to people as they stand: [V6] is an address, not a link"
+)]
+
 use argh::{ArgsInfo, FromArgs};
 
 use super::words;
