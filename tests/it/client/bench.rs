@@ -23,9 +23,9 @@ fn lines_are_counted_and_timed_at_any_depth_size_and_rate() {
     let folder = Scratch::new();
     let server = Server::start(&["-l", "line@0", "-l", "echo@0"]);
     let (line, echo) = (server.v4("line").to_string(), server.v4("echo").to_string());
-    let closed = ["--connections", "3", "--depth", "16", "--seconds", "0.2"];
-    let long = ["--connections", "2", "--depth", "8", "--size", "65536", "--seconds", "0.2"];
-    let open = ["--connections", "2", "--rate", "500", "--seconds", "0.2"];
+    let closed = ["--connections", "3", "--depth", "16", "--seconds", "1"];
+    let long = ["--connections", "2", "--depth", "2", "--size", "65536", "--seconds", "2"];
+    let open = ["--connections", "2", "--rate", "500", "--seconds", "1"];
     for (address, args) in [(&line, &closed[..]), (&echo, &long[..]), (&line, &open[..])] {
         let figures = figures(&folder, &[args, &[address]].concat());
         for (option, key) in [("--connections", "connections"), ("--depth", "depth")] {
