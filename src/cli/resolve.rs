@@ -12,6 +12,7 @@ use std::thread;
 use super::serve::ServeArgs;
 use super::{Host, address, words};
 use crate::protocol::limits::{BACKLOG_BYTES_MAX, LINE_BYTES_MAX};
+use crate::protocol::session::Uploads;
 use crate::server::config::{
     CONNECTIONS_MAX, Config, DRAIN_MS, IDLE_TIMEOUT_MS, Limits, Listen, LogFormat, RUNS_MAX,
     Settings, Verbosity,
@@ -25,9 +26,6 @@ const WORKERS_MAX: usize = 1_024;
 
 /// What `args` mean.
 pub(super) fn config(args: &ServeArgs, host: &Host) -> Result<Config, String> {
-    if args.upload.as_deref().unwrap_or("none") != "none" {
-        return Err("--upload: uploads are not available in this version".to_owned());
-    }
     let mut listen = each("--listen", &args.listen, address::listen)?;
     if listen.is_empty() {
         listen.push(default_listen());
@@ -63,6 +61,7 @@ fn settings(args: &ServeArgs, host: &Host) -> Result<Settings, String> {
     Ok(Settings {
         name: name(args.name.as_deref(), host)?,
         hidden: args.hidden,
+        uploads: uploads(args)?,
         allow: each("--allow", &args.allow, Rule::parse)?,
         allow_run,
         commands: commands(args.run.as_deref())?,
@@ -92,6 +91,19 @@ fn settings(args: &ServeArgs, host: &Host) -> Result<Settings, String> {
             )?,
         },
     })
+}
+
+fn uploads(args: &ServeArgs) -> Result<Uploads, String> {
+    let uploads = match args.upload.as_deref().unwrap_or("none") {
+        "none" => Uploads::Off,
+        "new" => Uploads::New,
+        "replace" => Uploads::Replace,
+        other => return Err(format!("--upload {other}: write none, new or replace")),
+    };
+    if uploads != Uploads::Off && args.root.is_none() {
+        return Err("--upload: say with --root below which directory".to_owned());
+    }
+    Ok(uploads)
 }
 
 fn default_listen() -> Listen {
@@ -365,9 +377,15 @@ mod tests {
             let error = format!("{} {}: {why}", words[0], words[1]);
             assert_eq!(resolve(&words).err(), Some(error), "{words:?}");
         }
-        let uploads = "--upload: uploads are not available in this version";
-        for kind in ["new", "replace", "frob"] {
-            assert_eq!(resolve(&["--upload", kind]).err().as_deref(), Some(uploads));
+        let kinds = "--upload frob: write none, new or replace";
+        assert_eq!(resolve(&["--upload", "frob"]).err().as_deref(), Some(kinds));
+        let rootless = "--upload: say with --root below which directory";
+        assert_eq!(resolve(&["--upload", "new"]).err().as_deref(), Some(rootless));
+        for (kind, expected) in
+            [("none", Uploads::Off), ("new", Uploads::New), ("replace", Uploads::Replace)]
+        {
+            let config = resolve(&["--root", "/", "--upload", kind]).expect("good options");
+            assert_eq!(config.settings.uploads, expected);
         }
         assert_eq!(resolve(&["-v", "-q"]).err().as_deref(), Some("-q: contradicts -v"));
     }

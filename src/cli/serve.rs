@@ -46,8 +46,9 @@ pub(super) struct ServeArgs {
     /// command a line, NAME = /absolute/program arguments; see landline(1) (default none)
     #[argh(option, arg_name = "none|shell|FILE")]
     pub(super) run: Option<String>,
-    /// uploads; this version takes none (default none)
-    #[argh(option, arg_name = "none")]
+    /// what may be stored below the served directory: none, files of new names, or replace (a file
+    /// of the same name is replaced) (default none)
+    #[argh(option, arg_name = "none|new|replace")]
     pub(super) upload: Option<String>,
     /// the server's name in greetings, at most 64 bytes (default the host's name)
     #[argh(option, arg_name = "NAME")]

@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
 use super::failure::Failure;
+use crate::protocol::input;
 use crate::protocol::limits::LINE_BYTES_MAX;
 use crate::protocol::reply::Style;
 use crate::protocol::request::{self, Request};
@@ -168,7 +169,7 @@ impl Feed {
             self.start(outbox);
             outbox.extend_from_slice(&line);
             if matches!(self.form, Form::Requests) {
-                self.raw_left = request::payload_bytes(body, Style::Framed);
+                self.raw_left = input::payload_bytes(body, Style::Framed);
             }
         }
         self.asked.extend(asked);
@@ -184,7 +185,7 @@ impl AsFd for Feed {
 /// What a framed server answers to `line`; nothing for the frames that are no requests.
 fn asked(line: &[u8]) -> Option<Asked> {
     Some(match request::parse(line, Style::Framed) {
-        Ok(Request::Stray) => return None,
+        Ok(Request::In | Request::Eof | Request::Winch { .. }) => return None,
         Ok(Request::Echo) => Asked::Echo,
         Ok(Request::Quit) => Asked::Quit,
         Ok(Request::Download { offset, path }) => save(path, offset),

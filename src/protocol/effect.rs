@@ -21,11 +21,19 @@ pub enum Effect<'a> {
     /// Look at a file; an `Outcome` is awaited.
     Files(FileRequest<'a>),
     /// Run a command; an `Outcome` is awaited.
-    Run(&'a [u8]),
+    Run(RunRequest<'a>),
+    /// Store a file that follows, as `Feed`; an `Outcome` is awaited.
+    Upload(UploadRequest<'a>),
+    /// These bytes are for the request in progress.
+    Feed(&'a [u8]),
+    /// No more bytes come for the request in progress.
+    FeedEnd,
+    /// The terminal of the command in progress has another size.
+    Resize(Terminal),
     /// Ask the room; an `Outcome` is awaited.
     Room(Call<'a>),
     /// Say the server's counters; an `Outcome` is awaited.
-    Count,
+    Count(Account),
     /// End the request in progress; its `Outcome` is awaited still.
     Cancel,
     /// Send this, then close.
@@ -53,6 +61,82 @@ pub enum FileWish {
     List,
     /// Its size, time and name.
     Stat,
+}
+
+/// A command that is to be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunRequest<'a> {
+    /// The command, as it was written.
+    pub command: &'a [u8],
+    /// Where its standard input comes from.
+    pub stdin: Stdin,
+}
+
+/// Where a command's standard input comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stdin {
+    /// Nowhere: it is empty (`run`).
+    Empty,
+    /// From the client, through a pipe (`run@in`).
+    Pipe,
+    /// From the client, typed at a terminal which takes the output too (`run@pty`).
+    Terminal,
+}
+
+/// A file that is to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UploadRequest<'a> {
+    /// How many bytes follow; `None` for all to the end of input.
+    pub bytes: Option<u64>,
+    /// The path below the served root.
+    pub path: &'a [u8],
+    /// Whether a file of that name may be replaced.
+    pub may_replace: bool,
+}
+
+/// What the client's terminal is like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terminal {
+    /// Its size.
+    pub size: WindowSize,
+    /// Its type (environ(7), TERM), where the client says it.
+    pub kind: Option<Box<str>>,
+}
+
+/// Where nothing is said of it: the size that all terminals once had.
+impl Default for Terminal {
+    fn default() -> Self {
+        Self { size: WindowSize { columns: 80, rows: 24 }, kind: None }
+    }
+}
+
+/// The size of a terminal, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowSize {
+    /// Characters in a line.
+    pub columns: u16,
+    /// Lines.
+    pub rows: u16,
+}
+
+/// What came for a request before it had its turn.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Input {
+    /// Its bytes, in order.
+    pub bytes: Vec<u8>,
+    /// Whether these are all.
+    pub is_ended: bool,
+    /// What the client's terminal is like, where it was said.
+    pub terminal: Option<Terminal>,
+}
+
+/// In which words the server's counters are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// The page at `/metrics`.
+    Metrics,
+    /// `NAME VALUE` a line, for `stats`.
+    Stats,
 }
 
 /// What a session asks of the room.
@@ -172,6 +256,8 @@ pub enum Outcome {
     Refused(Refusal),
     /// All was sent; what remains is to say so.
     Sent,
+    /// The file was stored, of so many bytes.
+    Stored(u64),
     /// This text answers it.
     Text(Vec<u8>),
     /// The command ended, and its output was sent.

@@ -19,6 +19,10 @@ pub const OUTPUT_BYTES_LOW: usize = 64 * 1024;
 pub const WAITING_BYTES_MAX: usize = 128 * 1024;
 /// The same limit as a number of requests, since a line may be empty.
 pub const WAITING_REQUESTS_MAX: usize = 1024;
+/// Input for a request that it has not taken, in bytes, above which no more is read for it.
+pub const INPUT_BYTES_MAX: usize = 128 * 1024;
+/// Longest name of a terminal's type, in bytes.
+pub const TERM_BYTES_MAX: usize = 64;
 /// Unread message bytes after which a recipient is disconnected (default of `--max-backlog`).
 pub const BACKLOG_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Output of an `exec` command that reaches a bare client in one piece, in bytes.

@@ -41,6 +41,8 @@ pub enum Cut<'a> {
         /// How many bytes to drop now.
         used: usize,
     },
+    /// A piece of the payload that was announced: the first bytes, and all of them that are there.
+    Payload(&'a [u8]),
     /// Nothing yet: all bytes shown are to be kept and shown again with more.
     Unfinished,
 }
@@ -64,13 +66,13 @@ pub struct Framer {
     framing: Framing,
     is_discarding: bool,
     scanned: u32,
-    skip_bytes: u64,
+    payload_bytes: u64,
 }
 
 impl Framer {
     /// A framer at the start of a connection.
     pub fn new(framing: Framing) -> Self {
-        Self { framing, is_discarding: false, scanned: 0, skip_bytes: 0 }
+        Self { framing, is_discarding: false, scanned: 0, payload_bytes: 0 }
     }
 
     /// How messages end, as far as it is known.
@@ -92,9 +94,14 @@ impl Framer {
         self.is_discarding
     }
 
-    /// The next `bytes` bytes are payload nobody wants: they are dropped unseen.
-    pub fn skip(&mut self, bytes: u64) {
-        self.skip_bytes = self.skip_bytes.saturating_add(bytes);
+    /// The next `bytes` bytes are payload: they are handed out as they are.
+    pub fn expect_payload(&mut self, bytes: u64) {
+        self.payload_bytes = self.payload_bytes.saturating_add(bytes);
+    }
+
+    /// Whether what comes next is payload.
+    pub fn is_in_payload(&self) -> bool {
+        self.payload_bytes > 0
     }
 
     /// The next message in `shown`: bytes kept since the last frame, and those that came since.
@@ -109,10 +116,10 @@ impl Framer {
         if shown.is_empty() {
             return Cut::Unfinished;
         }
-        if self.skip_bytes > 0 {
-            let used = usize::try_from(self.skip_bytes).unwrap_or(usize::MAX).min(shown.len());
-            self.skip_bytes -= used as u64;
-            return Cut::Dropped { used };
+        if self.payload_bytes > 0 {
+            let used = usize::try_from(self.payload_bytes).unwrap_or(usize::MAX).min(shown.len());
+            self.payload_bytes -= used as u64;
+            return Cut::Payload(&shown[..used]);
         }
         match self.framing {
             Framing::Raw => whole(shown, false),
@@ -173,6 +180,9 @@ impl Framer {
 
     fn check(&self, shown: &[u8], cut: &Cut<'_>) {
         debug_assert!(self.scanned as usize <= shown.len(), "invariant 1");
+        if let Cut::Payload(piece) = cut {
+            debug_assert!((1..=shown.len()).contains(&piece.len()), "invariant 2");
+        }
         if let Cut::Frame { used, .. } | Cut::TooLong { used } | Cut::Dropped { used } = cut {
             debug_assert!((1..=shown.len()).contains(used), "invariant 2");
             debug_assert!(self.scanned == 0, "invariant 1: a cut starts anew");
@@ -216,6 +226,7 @@ mod tests {
                         used
                     }
                     Cut::Dropped { used } => used,
+                    Cut::Payload(piece) => piece.len(),
                     Cut::Unfinished => break,
                 };
                 kept.drain(..used);
@@ -279,11 +290,13 @@ mod tests {
     }
 
     #[test]
-    fn skipped_payload_is_dropped_and_framing_goes_on_behind_it() {
+    fn payload_is_handed_out_in_pieces_and_framing_goes_on_behind_it() {
         let mut framer = Framer::new(Framing::Lines);
-        framer.skip(5);
-        assert_eq!(framer.cut(b"ab\n", false, MAX), Cut::Dropped { used: 3 });
-        assert_eq!(framer.cut(b"\n\nok\n", false, MAX), Cut::Dropped { used: 2 });
+        framer.expect_payload(5);
+        assert_eq!(framer.cut(b"ab\n", false, MAX), Cut::Payload(b"ab\n"));
+        assert!(framer.is_in_payload());
+        assert_eq!(framer.cut(b"\n\nok\n", false, MAX), Cut::Payload(b"\n\n"));
+        assert!(!framer.is_in_payload());
         assert!(matches!(framer.cut(b"ok\n", false, MAX), Cut::Frame { used: 3, .. }));
     }
 }

@@ -3,6 +3,8 @@
 //! What it does not do: know whether a verb is switched on, or what state the connection is in
 //! (`session`), or meet the request.
 
+use super::effect::{RunRequest, Stdin, WindowSize};
+use super::input::{frame_bytes, no_request, winch};
 use super::limits::VERSION;
 use super::name::Name;
 use super::refusal::{Code, Refusal};
@@ -26,7 +28,14 @@ pub enum Request<'a> {
     /// The size, time and name of a file.
     Stat(&'a [u8]),
     /// Run a command.
-    Run(&'a [u8]),
+    Run(RunRequest<'a>),
+    /// Store a file, whose bytes follow.
+    Upload {
+        /// How many; `None` for all to the end of input.
+        bytes: Option<u64>,
+        /// The file, relative to the served root.
+        path: &'a [u8],
+    },
     /// Take a name.
     Name(&'a [u8]),
     /// Who has a name.
@@ -43,10 +52,19 @@ pub enum Request<'a> {
     Framed,
     /// End the request in progress (framed alone).
     Cancel,
-    /// A verb this version does not have.
-    Absent(&'static str),
-    /// Input for a command that is not there: dropped, with `payload_bytes` of payload.
-    Stray,
+    /// The server's counters.
+    Stats,
+    /// No request: input for a command, as payload.
+    In,
+    /// No request: the end of a command's input.
+    Eof,
+    /// No request: what the terminal of a command is like.
+    Winch {
+        /// Its size.
+        size: WindowSize,
+        /// Its type, where it is said.
+        kind: Option<&'a str>,
+    },
 }
 
 /// A message and its recipients, as they were written.
@@ -58,7 +76,7 @@ pub struct Message<'a> {
     pub text: &'a [u8],
 }
 
-type Parsed<'a> = Result<Request<'a>, Refusal>;
+pub(super) type Parsed<'a> = Result<Request<'a>, Refusal>;
 
 /// A verb: the word that selects it and the parser of what follows. A `word` that ends in `@` or
 /// `/` stands for any word with that beginning; its parser sees the rest of the word as `suffix`.
@@ -82,11 +100,7 @@ const VERBS: &[Verb] = &[
         styles: BOTH,
         parse: |_, path| Ok(Request::Stat(needs(path, "stat FILE")?)),
     },
-    Verb {
-        word: "run",
-        styles: BOTH,
-        parse: |_, text| Ok(Request::Run(needs(text, "run COMMAND")?)),
-    },
+    Verb { word: "run", styles: BOTH, parse: |_, command| run(command, Stdin::Empty) },
     Verb {
         word: "name",
         styles: BOTH,
@@ -100,13 +114,13 @@ const VERBS: &[Verb] = &[
     Verb { word: "close", styles: BOTH, parse: |_, rest| alone(rest, Request::Quit) },
     Verb { word: "landline/", styles: BOTH, parse: version },
     Verb { word: "upload", styles: BOTH, parse: upload },
-    Verb { word: "stats", styles: BOTH, parse: |_, _| Ok(Request::Absent("stats")) },
-    Verb { word: "run@in", styles: BOTH, parse: |_, cmd| framed_run(cmd, "run@in") },
-    Verb { word: "run@pty", styles: BOTH, parse: |_, cmd| framed_run(cmd, "run@pty") },
+    Verb { word: "stats", styles: BOTH, parse: |_, rest| alone(rest, Request::Stats) },
+    Verb { word: "run@in", styles: BOTH, parse: |_, command| run(command, Stdin::Pipe) },
+    Verb { word: "run@pty", styles: BOTH, parse: |_, command| run(command, Stdin::Terminal) },
     Verb { word: "cancel", styles: FRAMED, parse: |_, rest| alone(rest, Request::Cancel) },
-    Verb { word: "in", styles: FRAMED, parse: |_, rest| stray(rest) },
-    Verb { word: "eof", styles: FRAMED, parse: |_, rest| stray(rest) },
-    Verb { word: "winch", styles: FRAMED, parse: |_, rest| stray(rest) },
+    Verb { word: "in", styles: FRAMED, parse: |_, rest| no_request(rest, Request::In) },
+    Verb { word: "eof", styles: FRAMED, parse: |_, rest| no_request(rest, Request::Eof) },
+    Verb { word: "winch", styles: FRAMED, parse: |_, rest| winch(rest) },
 ];
 
 /// What a line without its ending asks for on the `line` service.
@@ -118,29 +132,12 @@ pub fn parse(line: &[u8], style: Style) -> Parsed<'_> {
     let verb = VERBS.iter().find_map(|verb| Some((verb, verb.suffix_of(word)?)));
     match verb {
         Some((verb, suffix)) if verb.styles.contains(&style) => {
-            let parsed = (verb.parse)(suffix, operands)?;
-            if style == Style::Plain { framed_alone(parsed) } else { Ok(parsed) }
+            style_allows((verb.parse)(suffix, operands)?, style)
         }
-        Some((Verb { word: "in" | "eof" | "winch", .. }, _)) if stray(operands).is_ok() => {
+        Some((Verb { word: "in" | "eof" | "winch", .. }, _)) if frame_bytes(operands).is_some() => {
             Err(Refusal::new(Code::BadRequest, "this is a frame: say landline/1 first"))
         }
         _ => Ok(Request::Echo),
-    }
-}
-
-/// How many bytes of payload follow the line, whatever becomes of the request.
-pub fn payload_bytes(line: &[u8], style: Style) -> u64 {
-    // Asked of every line: one that begins otherwise is told from its first byte.
-    if !matches!(line.first(), Some(b'u' | b'i' | b'e' | b'w')) {
-        return 0;
-    }
-    let (word, operands) = split_word(line);
-    let (size, rest) = split_word(operands);
-    match word {
-        b"in" | b"eof" | b"winch" if style == Style::Framed => number(size).unwrap_or(0),
-        b"upload" if size == b"-" && !rest.is_empty() && style == Style::Plain => u64::MAX,
-        b"upload" if !rest.is_empty() => number(size).unwrap_or(0),
-        _ => 0,
     }
 }
 
@@ -204,7 +201,7 @@ impl Verb {
 }
 
 /// The first word, and what follows it and its blanks.
-fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let end = memchr::memchr2(b' ', b'\t', line).unwrap_or(line.len());
     let rest = &line[end..];
@@ -243,37 +240,39 @@ fn version<'a>(version: &'a [u8], operands: &'a [u8]) -> Parsed<'a> {
     Err(Refusal::quoting(Code::Version, version, "this server speaks landline/1"))
 }
 
+fn run(command: &[u8], stdin: Stdin) -> Parsed<'_> {
+    let usage = match stdin {
+        Stdin::Empty => "run COMMAND",
+        Stdin::Pipe => "run@in COMMAND",
+        Stdin::Terminal => "run@pty COMMAND",
+    };
+    Ok(Request::Run(RunRequest { command: needs(command, usage)?, stdin }))
+}
+
 fn upload<'a>(_: &'a [u8], operands: &'a [u8]) -> Parsed<'a> {
-    let (size, file) = split_word(operands);
-    if file.is_empty() || (size != b"-" && number(size).is_none()) {
+    let (size, path) = split_word(operands);
+    let bytes = number(size);
+    if path.is_empty() || (size != b"-" && bytes.is_none()) {
         return Err(Refusal::new(Code::BadRequest, "use: upload SIZE FILE, or upload - FILE"));
     }
-    Ok(Request::Absent("upload"))
+    Ok(Request::Upload { bytes, path })
 }
 
-fn framed_run<'a>(command: &'a [u8], verb: &'static str) -> Parsed<'a> {
-    needs(command, &format!("{verb} COMMAND"))?;
-    Ok(Request::Absent(verb))
-}
-
-/// Refuses in plain what is for framed connections alone.
-fn framed_alone(request: Request<'_>) -> Parsed<'_> {
-    match request {
-        Request::Absent(verb @ ("run@in" | "run@pty")) => Err(Refusal::new(
-            Code::BadRequest,
-            format!("{verb} is for framed connections: say landline/1 first"),
-        )),
-        other => Ok(other),
-    }
-}
-
-/// `in LEN`, `eof 0`, `winch 0 …`: well formed where LEN is a number.
-fn stray(operands: &[u8]) -> Parsed<'_> {
-    let (len, _) = split_word(operands);
-    match number(len) {
-        Some(_) => Ok(Request::Stray),
-        None => Err(Refusal::new(Code::BadRequest, "the length of a frame is a number")),
-    }
+/// Refuses in one style what is for the other alone.
+fn style_allows(request: Request<'_>, style: Style) -> Parsed<'_> {
+    let why = match (request, style) {
+        (Request::Run(RunRequest { stdin: Stdin::Pipe, .. }), Style::Plain) => {
+            "run@in is for framed connections: say landline/1 first"
+        }
+        (Request::Run(RunRequest { stdin: Stdin::Terminal, .. }), Style::Plain) => {
+            "run@pty is for framed connections: say landline/1 first"
+        }
+        (Request::Upload { bytes: None, .. }, Style::Framed) => {
+            "upload - is for plain connections: say upload SIZE FILE"
+        }
+        (allowed, _) => return Ok(allowed),
+    };
+    Err(Refusal::new(Code::BadRequest, why))
 }
 
 /// The text of a broadcast, where the first word is `all`; only a `:` directly after it is dropped.
@@ -306,7 +305,8 @@ mod tests {
         assert_eq!(plain("download@7 f"), Ok(Request::Download { offset: 7, path: b"f" }));
         let far = Request::Download { offset: u64::MAX, path: b"f" };
         assert_eq!(plain("download@18446744073709551616 f"), Ok(far));
-        assert_eq!(plain("run\tls"), Ok(Request::Run(b"ls")));
+        let run = RunRequest { command: b"ls", stdin: Stdin::Empty };
+        assert_eq!(plain("run\tls"), Ok(Request::Run(run)));
         assert_eq!(plain("files"), Ok(Request::Files(b"")));
         assert_eq!(plain("quit "), Ok(Request::Quit));
         for echo in ["runner", " run ls", "Run ls", "", "downloads x", "landlines", "cancel"] {
@@ -340,19 +340,23 @@ mod tests {
             assert_eq!(code(line, Style::Plain), Code::BadRequest, "{line:?}");
         }
         assert_eq!(plain("in the morning"), Ok(Request::Echo));
-        assert_eq!(parse(b"in 5", Style::Framed), Ok(Request::Stray));
+        assert_eq!(parse(b"in 5", Style::Framed), Ok(Request::In));
+        assert_eq!(parse(b"eof 0 later=1", Style::Framed), Ok(Request::Eof));
         assert_eq!(parse(b"cancel", Style::Framed), Ok(Request::Cancel));
-        assert_eq!(parse(b"run@in cat", Style::Framed), Ok(Request::Absent("run@in")));
+        let run = RunRequest { command: b"cat", stdin: Stdin::Pipe };
+        assert_eq!(parse(b"run@in cat", Style::Framed), Ok(Request::Run(run)));
     }
 
     #[test]
-    fn payload_is_known_from_the_line() {
-        assert_eq!(payload_bytes(b"upload 12 f", Style::Plain), 12);
-        assert_eq!(payload_bytes(b"upload - f", Style::Plain), u64::MAX);
-        assert_eq!(payload_bytes(b"upload - f", Style::Framed), 0);
-        assert_eq!(payload_bytes(b"upload 12", Style::Plain), 0);
-        assert_eq!(payload_bytes(b"in 5", Style::Framed), 5);
-        assert_eq!(payload_bytes(b"in 5", Style::Plain), 0);
+    fn an_upload_has_a_size_or_in_plain_the_end_of_input() {
+        let upload = |bytes| Ok(Request::Upload { bytes, path: b"a b" });
+        assert_eq!(plain("upload 3 a b"), upload(Some(3)));
+        assert_eq!(plain("upload - a b"), upload(None));
+        assert_eq!(parse(b"upload 3 a b", Style::Framed), upload(Some(3)));
+        assert_eq!(code("upload - a b", Style::Framed), Code::BadRequest);
+        for line in ["upload", "upload 3", "upload x f", "upload -1 f", "upload +1 f"] {
+            assert_eq!(code(line, Style::Plain), Code::BadRequest, "{line:?}");
+        }
     }
 
     #[test]

@@ -28,7 +28,9 @@ get_list                 who has a name
 send all TEXT            a message to everyone else
 send USER... : TEXT      a message to some
 TEXT | USER              a message to one, once you have a name
+upload SIZE FILE         store the SIZE bytes that follow (upload - FILE: to the end)
 ping                     pong
+stats                    the server's counters
 help                     this list
 quit                     end the connection
 anything else            comes back as it is

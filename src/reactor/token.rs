@@ -16,6 +16,8 @@ pub enum Facet {
     Err = 2,
     /// Its command's process.
     Child = 3,
+    /// The pipe of its command's standard input.
+    In = 4,
 }
 
 /// A slot of the slab and the generation of what is in it.
@@ -27,8 +29,8 @@ pub struct PeerId {
     pub generation: u32,
 }
 
-/// The largest generation: 30 bits; after it comes 1 again.
-pub const GENERATION_MAX: u32 = (1 << 30) - 1;
+/// The largest generation: 29 bits; after it comes 1 again.
+pub const GENERATION_MAX: u32 = (1 << 29) - 1;
 
 /// Who an event is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,25 +46,26 @@ impl Token {
     pub fn pack(self) -> u64 {
         match self {
             Self::Peer(peer, facet) => {
-                u64::from(peer.generation) << 34 | u64::from(peer.slot) << 2 | facet as u64
+                u64::from(peer.generation) << 35 | u64::from(peer.slot) << 3 | facet as u64
             }
-            Self::Own(number) => u64::from(number) << 2,
+            Self::Own(number) => u64::from(number) << 3,
         }
     }
 
     /// The token epoll gave back.
     pub fn unpack(packed: u64) -> Self {
         let low = |value: u64| u32::try_from(value & 0xffff_ffff).expect("32 bits were masked");
-        let slot = low(packed >> 2);
-        let generation = low(packed >> 34);
+        let slot = low(packed >> 3);
+        let generation = low(packed >> 35);
         if generation == 0 {
             return Self::Own(slot);
         }
-        let facet = match packed & 3 {
+        let facet = match packed & 7 {
             0 => Facet::Socket,
             1 => Facet::Out,
             2 => Facet::Err,
-            _ => Facet::Child,
+            3 => Facet::Child,
+            _ => Facet::In,
         };
         Self::Peer(PeerId { slot, generation }, facet)
     }
@@ -76,7 +79,7 @@ mod tests {
     fn tokens_come_back_as_they_went() {
         for generation in [1, 77, GENERATION_MAX] {
             for slot in [0, 5, u32::MAX] {
-                for facet in [Facet::Socket, Facet::Out, Facet::Err, Facet::Child] {
+                for facet in [Facet::Socket, Facet::Out, Facet::Err, Facet::Child, Facet::In] {
                     let token = Token::Peer(PeerId { slot, generation }, facet);
                     assert_eq!(Token::unpack(token.pack()), token);
                 }

@@ -12,8 +12,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::connection::Flags;
 use super::desk::Desk;
+use super::intake::Intake;
 use crate::protocol::capture::{Capture, Output};
-use crate::protocol::effect::{Ending, Outcome};
+use crate::protocol::effect::{Ending, Outcome, WindowSize};
 use crate::protocol::limits::CHUNK_BYTES_MAX;
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::reply;
@@ -23,7 +24,7 @@ use crate::reactor::token::{Facet, PeerId};
 use crate::service::run::{Job, OUTPUT_GRACE_MS};
 use crate::sys::copy;
 use crate::sys::epoll::Interest;
-use crate::sys::pipe;
+use crate::sys::{pipe, pty};
 use crate::transfer::outqueue::OutQueue;
 use crate::transfer::segment::{Source, TO_ITS_END};
 
@@ -32,11 +33,16 @@ const PIPE_FULL_BYTES: u64 = 32 * 1024;
 /// Size of the pipe of such a command, in bytes.
 const PIPE_BYTES: usize = 1024 * 1024;
 
+/// What is still read of a terminal once its command has ended, in bytes; it holds less.
+const TERMINAL_REST_BYTES_MAX: usize = 1024 * 1024;
+
 /// How output becomes a reply.
 #[derive(Debug)]
 enum Mode {
     Spliced,
     Framed,
+    /// As `Framed`, from a terminal, which can be read alone.
+    Terminal,
     Captured(Capture),
 }
 
@@ -56,6 +62,7 @@ pub(crate) struct Command {
     job: Option<Job>,
     out: Pipe,
     err: Pipe,
+    intake: Option<Intake>,
     child_watched: Option<Interest>,
     verdict: Option<Outcome>,
     /// Whether the pipe of standard output was made larger.
@@ -70,11 +77,17 @@ impl Command {
     /// Begins to pass on a command's output.
     pub(crate) fn begin(
         mut job: Job,
+        mut intake: Option<Intake>,
         session: &Session,
         timeout_ms: u64,
         output: &mut OutQueue,
     ) -> Self {
+        let is_terminal = intake.as_ref().is_some_and(Intake::is_terminal);
+        if let Some(intake) = &mut intake {
+            intake.on_start(job.input.take());
+        }
         let mode = match session.speech().service {
+            _ if is_terminal => Mode::Terminal,
             Service::Exec => Mode::Captured(Capture::new(session.is_bare())),
             _ if session.is_framed() => Mode::Framed,
             _ => Mode::Spliced,
@@ -86,7 +99,7 @@ impl Command {
         let err = Pipe { fd: job.err.take(), watched: None, is_last: false };
         let (verdict, grace_ms) = (None, u64::MAX);
         let (job, child_watched, is_grown) = (Some(job), None, false);
-        Self { mode, job, out, err, child_watched, verdict, is_grown, grace_ms, timeout_ms }
+        Self { mode, job, out, err, intake, child_watched, verdict, is_grown, grace_ms, timeout_ms }
     }
 
     /// The outcome of a command that could not be run.
@@ -97,8 +110,30 @@ impl Command {
         }
     }
 
-    pub(crate) fn into_job(self) -> Option<Job> {
-        self.job
+    pub(crate) fn take_job(&mut self) -> Option<Job> {
+        self.job.take()
+    }
+
+    pub(crate) fn intake(&mut self) -> Option<&mut Intake> {
+        self.intake.as_mut()
+    }
+
+    pub(crate) fn is_fed_up(&self) -> bool {
+        self.intake.as_ref().is_some_and(Intake::is_full)
+    }
+
+    /// The command takes some more input, perhaps.
+    pub(crate) fn on_writable(&mut self) {
+        self.intake.iter_mut().for_each(Intake::on_writable);
+    }
+
+    /// Its terminal has another size.
+    pub(crate) fn resize(&mut self, size: WindowSize) {
+        if matches!(self.mode, Mode::Terminal)
+            && let Some(fd) = &self.out.fd
+        {
+            pty::resize(fd.as_fd(), size.columns, size.rows);
+        }
     }
 
     pub(crate) fn out(&self) -> Option<BorrowedFd<'_>> {
@@ -139,6 +174,7 @@ impl Command {
         if let Some(job) = self.job.take() {
             desk.condemn(job);
         }
+        self.intake = None;
         self.verdict = Some(Outcome::Refused(refusal));
         self.grace_ms = 0;
     }
@@ -153,6 +189,7 @@ impl Command {
         match self.mode {
             Mode::Spliced => Ok(()),
             Mode::Framed => self.queue_frame(source, true, output),
+            Mode::Terminal => self.read_terminal(output, scratch).map(drop),
             Mode::Captured(_) => self.capture(source, output, scratch).map(drop),
         }
     }
@@ -200,6 +237,9 @@ impl Command {
 
     /// Takes what is in the pipes now for all there will be.
     fn take_rest(&mut self, output: &mut OutQueue, scratch: &mut [u8]) -> io::Result<()> {
+        if matches!(self.mode, Mode::Terminal) {
+            return self.take_rest_of_terminal(output, scratch);
+        }
         for source in [Source::Out, Source::Err] {
             let pipe = self.pipe(source);
             let Some(fd) = pipe.fd.as_ref() else { continue };
@@ -266,6 +306,45 @@ impl Command {
         Ok(())
     }
 
+    /// Queues a frame of what a terminal shows; how much. Its end means that nobody has it open.
+    fn read_terminal(&mut self, output: &mut OutQueue, scratch: &mut [u8]) -> io::Result<usize> {
+        let Some(fd) = &self.out.fd else { return Ok(0) };
+        let count = match pty::read(fd.as_fd(), scratch) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        if count == 0 {
+            self.close_terminal();
+        } else {
+            output.push(reply::frame("out", &[], &scratch[..count]));
+        }
+        Ok(count)
+    }
+
+    fn take_rest_of_terminal(
+        &mut self,
+        output: &mut OutQueue,
+        scratch: &mut [u8],
+    ) -> io::Result<()> {
+        let mut taken = 0;
+        while taken < TERMINAL_REST_BYTES_MAX {
+            match self.read_terminal(output, scratch)? {
+                0 => break,
+                count => taken += count,
+            }
+        }
+        self.close_terminal();
+        Ok(())
+    }
+
+    /// Hangs up. Both descriptors go at once: epoll would tell of the one for as long as the other
+    /// is open.
+    fn close_terminal(&mut self) {
+        self.intake = None;
+        self.out.fd = None;
+    }
+
     /// Reads from a pipe into the answer; how much.
     fn capture(
         &mut self,
@@ -306,7 +385,7 @@ impl Command {
                 && match self.mode {
                     Mode::Spliced => flags.is_source_empty,
                     Mode::Framed => !output.has_pipe(source) && !flags.is_choked,
-                    Mode::Captured(_) => !flags.is_choked,
+                    Mode::Terminal | Mode::Captured(_) => !flags.is_choked,
                 };
             let pipe = self.pipe(source);
             let wanted = is_wanted.then_some(Interest::READ);
@@ -314,6 +393,9 @@ impl Command {
                 desk.watch(peer, facet, fd.as_fd(), pipe.watched, wanted)?;
             }
             pipe.watched = wanted.filter(|_| pipe.fd.is_some());
+        }
+        if let Some(intake) = &mut self.intake {
+            intake.watch(desk, peer)?;
         }
         if let Some(job) = &self.job {
             if self.verdict.is_some() && self.child_watched.is_some() {

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use crate::protocol::limits;
+use crate::protocol::session::Uploads;
 use crate::protocol::speech::Speech;
 use crate::service::policy::{Commands, Rule};
 
@@ -118,6 +119,8 @@ pub struct Settings {
     pub name: String,
     /// Whether names that start with a dot are served.
     pub hidden: bool,
+    /// What may be stored below the served root.
+    pub uploads: Uploads,
     /// Who may connect; empty means everyone the listeners reach.
     pub allow: Vec<Rule>,
     /// Who may run commands; never empty once resolved.

@@ -15,6 +15,8 @@ use super::command::Command;
 use super::config::{Limits, Settings};
 use super::download::Download;
 use super::mail::{Arrival, Seat};
+use super::start::Starting;
+use super::upload::Upload;
 use crate::protocol::limits::{BARE_DECIDE_MS, OUTPUT_BYTES_HIGH, OUTPUT_BYTES_LOW};
 use crate::protocol::line::{Framer, Framing};
 use crate::protocol::refusal::Code;
@@ -37,8 +39,12 @@ pub(crate) enum Task {
     },
     /// A file is being sent.
     Download(Download),
+    /// A command is being started.
+    Starting(Starting),
     /// A command runs.
     Command(Command),
+    /// A file is being stored.
+    Upload(Upload),
 }
 
 /// Why and how a connection ends. It may be set anywhere; it is acted on in `settle` alone.
@@ -191,9 +197,25 @@ impl Connection {
         Origin { address, uid }
     }
 
-    /// Whether the next message would be taken now.
-    pub(crate) fn takes_frames(&self) -> bool {
-        self.fate.is_none() && !self.flags.is_choked && self.session.takes_frames()
+    /// Whether more of the input would be taken now: a message, or a piece of payload.
+    pub(crate) fn takes_input(&self) -> bool {
+        let is_open = self.fate.is_none() && !self.flags.is_choked;
+        is_open
+            && if self.framer.is_in_payload() {
+                self.session.takes_payload() && !self.is_fed_up()
+            } else {
+                self.session.takes_frames()
+            }
+    }
+
+    /// Whether the request in progress has more input than it takes.
+    fn is_fed_up(&self) -> bool {
+        match self.task.as_deref() {
+            Some(Task::Starting(starting)) => starting.is_fed_up(),
+            Some(Task::Command(command)) => command.is_fed_up(),
+            Some(Task::Upload(upload)) => upload.is_full(),
+            Some(Task::Awaited { .. } | Task::Download(_)) | None => false,
+        }
     }
 
     /// Whether there is something to take that needs no event to come.
@@ -201,7 +223,7 @@ impl Connection {
         let is_waiting = self.session.has_waiting() && self.fate.is_none() && !self.flags.is_choked;
         // The end of input is seen once; a framed peer may have been busy then.
         let is_ended = self.flags.is_at_end && !self.session.is_busy();
-        is_waiting || ((self.flags.is_stalled || is_ended) && self.takes_frames())
+        is_waiting || ((self.flags.is_stalled || is_ended) && self.takes_input())
     }
 
     /// Keeps the mark that output is over or below its limits.
@@ -214,7 +236,7 @@ impl Connection {
     /// What to wait for on the socket. Always registered, since a peer that is gone is to be
     /// noticed.
     pub(crate) fn interest(&self) -> Interest {
-        let takes_input = self.takes_frames() && !self.flags.is_stalled;
+        let takes_input = self.takes_input() && !self.flags.is_stalled;
         let mut interest = Interest::NONE;
         if !self.flags.is_at_end && (self.is_lingering() || takes_input) {
             interest = interest | Interest::READ;
@@ -231,6 +253,7 @@ impl Connection {
             (Some(Fate::Dismiss(_, until_ms) | Fate::Linger(_, until_ms)), _) => *until_ms,
             (Some(Fate::Finish(_)), _) => self.active_ms.saturating_add(limits.idle_timeout_ms),
             (None, Some(Task::Command(command))) => command.deadline_ms(),
+            (None, Some(Task::Upload(_))) => self.active_ms.saturating_add(limits.idle_timeout_ms),
             (None, None) if self.is_undecided() => self.active_ms + BARE_DECIDE_MS,
             (None, None) if self.is_idle() => self.active_ms.saturating_add(limits.idle_timeout_ms),
             _ => u64::MAX,

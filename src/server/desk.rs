@@ -3,7 +3,6 @@
 //! What it does not do: know what a peer said, or close one.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,14 +10,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::config::Settings;
 use super::log::Log;
 use super::mail::{Address, Crew, HOME, Mail};
-use super::stats::{Stats, metrics_text};
-use crate::protocol::effect::{Answer, Call, FileRequest};
+use super::stats::{Figure, Stats, metrics_text, stats_text, totals};
+use super::upload::Work;
+use crate::protocol::effect::{Account, Answer, Call, FileRequest};
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::session::Terms;
 use crate::protocol::text::{Civil, Stamp};
 use crate::reactor::offload::Offload;
 use crate::reactor::timers::Timers;
 use crate::reactor::token::{Facet, PeerId, Token};
+use crate::service::deposit::Deposit;
 use crate::service::files::{Errand, Found, Shelf};
 use crate::service::room::Room;
 use crate::service::run::{self, Condemned, Job, Order};
@@ -134,6 +135,7 @@ impl Desk {
         Terms {
             server: &settings.name,
             has_files: self.common.shelf.is_some(),
+            uploads: settings.uploads,
             line_bytes_max: settings.limits.line_bytes_max,
         }
     }
@@ -209,6 +211,23 @@ impl Desk {
         }))
     }
 
+    /// Has a file stored, or a part of it; what came of it comes by mail.
+    pub(crate) fn store(&self, peer: PeerId, work: Work) -> Result<(), Refusal> {
+        let (common, worker) = (Arc::clone(&self.common), self.worker);
+        let is_taken = self.common.disks.submit(Box::new(move || {
+            if let Some(shelf) = &common.shelf {
+                let stored = Mail::Stored(peer, work.run(shelf));
+                common.crew[worker].mailbox.post_bounded(stored);
+            }
+        }));
+        if is_taken { Ok(()) } else { Err(overloaded()) }
+    }
+
+    /// Gives up a file that was to be stored; to free what it took may take a disk its time.
+    pub(crate) fn discard(&self, deposit: Deposit) {
+        self.common.disks.submit(Box::new(move || drop(deposit)));
+    }
+
     /// Has a command started; what came of it comes by mail.
     pub(crate) fn start(&self, peer: PeerId, order: Order) -> Result<(), Refusal> {
         let (common, worker) = (Arc::clone(&self.common), self.worker);
@@ -226,18 +245,30 @@ impl Desk {
         self.condemned.extend(job.condemn(self.now_ms));
     }
 
-    /// The text of `/metrics`.
-    pub(crate) fn metrics(&self) -> Vec<u8> {
-        let mut text = metrics_text(self.common.crew.iter().map(|post| &post.stats));
-        for (name, help, value) in [
-            ("landline_connections", "Connections there are now.", &self.common.seats),
-            ("landline_commands", "Commands that run now.", &self.common.running),
-        ] {
-            let value = value.load(Ordering::Relaxed);
-            writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}")
-                .expect("a String takes all that is written");
+    /// The counters, in the words that are asked for.
+    pub(crate) fn account(&self, account: Account) -> Vec<u8> {
+        let all = self.common.crew.iter().map(|post| &post.stats);
+        let now = [
+            ("connections", "Connections there are now.", &self.common.seats),
+            ("commands", "Commands that run now.", &self.common.running),
+        ];
+        let gauges = now.map(|(name, help, value)| Figure {
+            name,
+            help,
+            is_counter: false,
+            value: value.load(Ordering::Relaxed) as u64,
+        });
+        let uptime = Figure {
+            name: "uptime_seconds",
+            help: "Seconds since the server started.",
+            is_counter: false,
+            value: self.now_ms / 1000,
+        };
+        let figures = totals(all).into_iter().chain(gauges).chain([uptime]);
+        match account {
+            Account::Metrics => metrics_text(figures),
+            Account::Stats => stats_text(figures),
         }
-        text.into_bytes()
     }
 
     /// Watches a descriptor of a peer as `wanted` says, given that it is watched as `current`.

@@ -7,18 +7,13 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use super::command::Command;
 use super::connection::{Connection, Fate, Task, Why};
 use super::desk::Desk;
 use super::download::Download;
-use super::log::{Field, Level};
-use crate::protocol::effect::{Answer, Call, Effect, Ending, Outcome};
+use crate::protocol::effect::{Answer, Call, Effect, Outcome};
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::reply;
-use crate::protocol::speech::Service;
-use crate::protocol::text::quote;
 use crate::service::files::Found;
-use crate::service::run::{Order, Slot, Started};
 use crate::sys::copy::Copied;
 use crate::sys::socket::Peer;
 use crate::transfer::segment::Shared;
@@ -41,15 +36,19 @@ impl Connection {
                 self.fate = Some(Fate::Finish(Why::Done));
             }
             Effect::Cancel => self.cancel(desk),
-            Effect::Count => {
-                let text = desk.metrics();
+            Effect::Count(account) => {
+                let text = desk.account(account);
                 self.on_outcome(desk, Outcome::Text(text));
             }
             Effect::Files(request) => match desk.look(self.id, &request) {
                 Some(found) => self.find(desk, found),
                 None => self.task = Some(Box::new(Task::Awaited { is_cancelled: false })),
             },
-            Effect::Run(command) => self.run(desk, command),
+            Effect::Run(request) => self.run(desk, &request),
+            Effect::Upload(request) => self.upload(desk, &request),
+            Effect::Feed(bytes) => self.feed(desk, bytes),
+            Effect::FeedEnd => self.feed_end(desk),
+            Effect::Resize(terminal) => self.resize(terminal),
             Effect::Room(call) => self.call(desk, call),
         }
     }
@@ -91,7 +90,7 @@ impl Connection {
 
     /// What the session awaited is there.
     pub(crate) fn on_outcome(&mut self, desk: &mut Desk, outcome: Outcome) {
-        self.task = None;
+        self.end_task(desk);
         let (settings, stamp) = (Arc::clone(&desk.settings), desk.stamp());
         let reply = self.session.on_outcome(outcome, &desk.terms(&settings), &stamp);
         self.output.push(reply.bytes);
@@ -126,34 +125,6 @@ impl Connection {
                 }
             }
             Ok(Found::Text(text)) => self.on_outcome(desk, Outcome::Text(text)),
-            Err(refusal) => self.on_outcome(desk, Outcome::Refused(refusal)),
-        }
-    }
-
-    /// A command was started, or was not.
-    pub(crate) fn on_started(&mut self, desk: &mut Desk, started: Result<Started, Refusal>) {
-        match started {
-            Ok(Started::Running(job)) if !self.is_awaiting() => {
-                desk.condemn(job);
-            }
-            Ok(Started::Running(job)) if self.is_cancelled() => {
-                desk.condemn(job);
-                self.on_outcome(desk, Outcome::Refused(cancelled()));
-            }
-            _ if !self.is_awaiting() => {}
-            Ok(Started::Running(job)) => {
-                desk.stats().runs.add(1);
-                // Nothing can be in its pipes yet: epoll tells when there is.
-                self.flags.is_source_empty = true;
-                let timeout_ms = desk.settings.limits.run_timeout_ms;
-                let until_ms = desk.now_ms.saturating_add(timeout_ms);
-                let command = Command::begin(job, &self.session, until_ms, &mut self.output);
-                self.task = Some(Box::new(Task::Command(command)));
-            }
-            Ok(Started::NotRun(status)) => {
-                let outcome = Command::never_ran(&self.session, &Ending::Status(status));
-                self.on_outcome(desk, outcome);
-            }
             Err(refusal) => self.on_outcome(desk, Outcome::Refused(refusal)),
         }
     }
@@ -207,14 +178,24 @@ impl Connection {
         self.fate = Some(Fate::Dismiss(why, until_ms));
     }
 
+    /// What the session awaited is over.
+    fn end_task(&mut self, desk: &Desk) {
+        if let Some(task) = self.task.take()
+            && let Task::Upload(upload) = *task
+            && let Some(deposit) = upload.into_deposit()
+        {
+            desk.discard(deposit);
+        }
+    }
+
     /// Gives up what is under way: a command is ended with all of its group.
     pub(crate) fn abandon(&mut self, desk: &mut Desk) {
-        if let Some(task) = self.task.take()
-            && let Task::Command(command) = *task
-            && let Some(job) = command.into_job()
+        if let Some(Task::Command(command)) = self.task.as_deref_mut()
+            && let Some(job) = command.take_job()
         {
             desk.condemn(job);
         }
+        self.end_task(desk);
     }
 
     /// Gives the peer's name back, if it has one.
@@ -235,8 +216,10 @@ impl Connection {
     fn cancel(&mut self, desk: &mut Desk) {
         match self.task.as_deref_mut() {
             Some(Task::Awaited { is_cancelled }) => *is_cancelled = true,
+            Some(Task::Starting(starting)) => starting.is_cancelled = true,
             Some(Task::Download(download)) => download.stop(cancelled()),
             Some(Task::Command(command)) => command.stop(desk, cancelled()),
+            Some(Task::Upload(upload)) => upload.stop(cancelled()),
             None => {}
         }
     }
@@ -257,30 +240,9 @@ impl Connection {
             None => self.task = Some(Box::new(Task::Awaited { is_cancelled: false })),
         }
     }
-
-    fn run(&mut self, desk: &mut Desk, command: &[u8]) {
-        let fields: [Field<'_>; 2] = [("peer", &self.peer), ("command", &quote(command))];
-        desk.common.log.say(Level::Info, "run", &fields);
-        match self.order(desk, command).and_then(|order| desk.start(self.id, order)) {
-            Ok(()) => self.task = Some(Box::new(Task::Awaited { is_cancelled: false })),
-            Err(refusal) => self.on_outcome(desk, Outcome::Refused(refusal)),
-        }
-    }
-
-    fn order(&self, desk: &Desk, command: &[u8]) -> Result<Order, Refusal> {
-        let argv = desk.settings.commands.argv(command)?;
-        let slot = Slot::take(&desk.common.running, desk.settings.limits.runs_max)?;
-        let (remote_address, remote_port) = match self.peer {
-            Peer::Inet(address) => (address.ip().to_string(), Some(address.port())),
-            Peer::Unix => ("unix".to_owned(), None),
-        };
-        let is_exec = self.session.speech().service == Service::Exec;
-        let has_own_err = is_exec || self.session.is_framed();
-        Ok(Order { slot, argv, remote_address, remote_port, has_own_err })
-    }
 }
 
-fn cancelled() -> Refusal {
+pub(crate) fn cancelled() -> Refusal {
     Refusal::new(Code::Cancelled, "the request was cancelled")
 }
 

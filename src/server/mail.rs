@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::config::Settings;
 use super::stats::Stats;
+use super::upload::Stored;
 use crate::protocol::effect::{Answer, Call};
 use crate::protocol::refusal::Refusal;
 use crate::protocol::speech::Speech;
@@ -71,6 +72,8 @@ pub(crate) enum Mail {
     Warmed(PeerId),
     /// A command was started, or was not.
     Started(PeerId, Result<Started, Refusal>),
+    /// What the peer uploads was stored, in part or whole, or could not be.
+    Stored(PeerId, Result<Stored, Refusal>),
     /// To the home: a peer asks the room.
     Call(Address, Call<'static>),
     /// The room's answer.

@@ -10,14 +10,18 @@ mod connection;
 mod desk;
 mod download;
 mod drive;
+mod feed;
+mod intake;
 mod listener;
 mod log;
 mod mail;
 mod notify;
 mod pump;
 mod settle;
+mod start;
 mod stats;
 mod supervisor;
+mod upload;
 mod worker;
 
 pub use supervisor::{StartError, serve};

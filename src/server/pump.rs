@@ -75,7 +75,7 @@ impl Connection {
         let before = self.requests;
         let mut is_unfinished = false;
         self.pump_kept(desk, &terms);
-        while self.takes_frames() && cuts < CUTS_PER_TURN {
+        while self.takes_input() && cuts < CUTS_PER_TURN {
             let (cut_used, effect) =
                 match self.framer.cut(&shown[used..], self.flags.is_at_end, terms.line_bytes_max) {
                     Cut::Frame { frame, used } => (used, self.on_frame(&frame, &terms)),
@@ -83,6 +83,7 @@ impl Connection {
                         (n, self.on_too_long(&shown[used..used + n], &terms))
                     }
                     Cut::Dropped { used } => (used, Effect::Nothing),
+                    Cut::Payload(piece) => (piece.len(), self.session.on_payload(piece)),
                     Cut::Unfinished => {
                         is_unfinished = true;
                         break;
@@ -113,14 +114,15 @@ impl Connection {
         let has_more = used < shown.len() || self.flags.is_at_end;
         self.flags.is_stalled = has_more && !is_unfinished;
         self.on_taken(desk, self.requests.wrapping_sub(before));
+        self.place_order(desk);
         used
     }
 
     fn on_frame<'a>(&mut self, frame: &Frame<'a>, terms: &Terms<'_>) -> Effect<'a> {
         let payload_bytes = self.session.payload_bytes(frame);
-        self.requests = self.requests.wrapping_add(1);
+        self.requests = self.requests.wrapping_add(u32::from(!self.session.is_input(frame)));
         let effect = self.session.on_frame(frame, terms);
-        self.framer.skip(payload_bytes);
+        self.framer.expect_payload(payload_bytes);
         effect
     }
 
@@ -138,15 +140,22 @@ impl Connection {
         {
             let effect = self.session.on_kept(&kept, terms);
             self.act(desk, effect);
+            if let Some(input) = kept.into_input() {
+                self.feed_kept(desk, input);
+            }
             self.note_output();
         }
     }
 
     /// So many messages were taken; what was merely dropped does not count against idling.
-    fn on_taken(&mut self, desk: &Desk, messages: u32) {
+    fn on_taken(&mut self, desk: &mut Desk, messages: u32) {
         if messages > 0 {
             self.active_ms = desk.now_ms;
             desk.stats().requests.add(u64::from(messages));
+        }
+        if self.flags.is_at_end && !self.flags.is_stalled && self.session.is_busy() {
+            let effect = self.session.on_input_end();
+            self.act(desk, effect);
         }
         let is_all_said = !self.flags.is_stalled && !self.session.is_busy();
         if self.flags.is_at_end && is_all_said && !self.session.has_waiting() {

@@ -65,6 +65,9 @@ impl Connection {
         }
         if let Some(Task::Command(command)) = self.task.as_deref_mut() {
             command.on_deadline(desk);
+        } else if let Some(Task::Upload(upload)) = self.task.as_deref_mut() {
+            upload
+                .stop(Refusal::new(Code::Timeout, "no bytes came for too long: nothing is stored"));
         } else if matches!(self.fate, Some(Fate::Finish(_))) {
             // It said goodbye, but does not take what it asked for.
             self.fate = Some(Fate::Reset(Why::Told(Code::Timeout)));
@@ -107,7 +110,8 @@ impl Connection {
                 download.outcome(&self.output)
             }
             Some(Task::Command(command)) => command.outcome(&mut self.output, scratch)?,
-            Some(Task::Awaited { .. }) | None => None,
+            Some(Task::Upload(upload)) => upload.outcome(),
+            Some(Task::Awaited { .. } | Task::Starting(_)) | None => None,
         };
         if let Some(outcome) = outcome {
             self.on_outcome(desk, outcome);
@@ -125,7 +129,9 @@ impl Connection {
             Some(Task::Command(command)) => {
                 SocketSink::new(socket, None, command.out(), command.err())
             }
-            Some(Task::Awaited { .. }) | None => SocketSink::new(socket, None, None, None),
+            Some(Task::Awaited { .. } | Task::Starting(_) | Task::Upload(_)) | None => {
+                SocketSink::new(socket, None, None, None)
+            }
         };
         let flushed = self.output.flush(&mut sink, budget);
         let sent = sink.sent();

@@ -13,32 +13,64 @@ macro_rules! counters {
             $(#[doc = $help] pub(crate) $field: Counter,)*
         }
 
-        /// All workers' counters, added up, in the Prometheus text format 0.0.4.
-        pub(crate) fn metrics_text<'a>(all: impl Iterator<Item = &'a Stats> + Clone) -> String {
-            let mut text = String::new();
-            $(
-                let sum: u64 = all.clone().map(|stats| stats.$field.value()).sum();
-                writeln!(text, "# HELP {0} {1}\n# TYPE {0} counter\n{0} {sum}", $name, $help)
-                    .expect("a String takes all that is written");
-            )*
-            text
+        /// All workers' counters, added up.
+        pub(crate) fn totals<'a>(all: impl Iterator<Item = &'a Stats> + Clone) -> Vec<Figure> {
+            vec![$({
+                let value = all.clone().map(|stats| stats.$field.value()).sum();
+                Figure { name: $name, help: $help, is_counter: true, value }
+            },)*]
         }
     };
 }
 
 counters! {
-    connections: "landline_connections_total", "Connections that were accepted.";
-    closed: "landline_connections_closed_total", "Connections that ended.";
-    refused: "landline_connections_refused_total", "Connections that were refused at once.";
-    requests: "landline_requests_total", "Messages and requests that came.";
-    bytes_in: "landline_received_bytes_total", "Bytes received.";
-    bytes_out: "landline_sent_bytes_total", "Bytes sent.";
-    downloads: "landline_downloads_total", "Downloads that began.";
-    runs: "landline_runs_total", "Commands that were started.";
-    deliveries: "landline_deliveries_total", "Batches of messages handed to a recipient.";
-    slow: "landline_slow_disconnects_total", "Recipients that left too much unread.";
-    panics: "landline_panics_total", "Connections closed by a failure of landline's own.";
+    connections: "connections_total", "Connections that were accepted.";
+    closed: "connections_closed_total", "Connections that ended.";
+    refused: "connections_refused_total", "Connections that were refused at once.";
+    requests: "requests_total", "Messages and requests that came.";
+    bytes_in: "received_bytes_total", "Bytes received.";
+    bytes_out: "sent_bytes_total", "Bytes sent.";
+    downloads: "downloads_total", "Downloads that began.";
+    runs: "runs_total", "Commands that were started.";
+    uploads: "uploads_total", "Uploads that began.";
+    deliveries: "deliveries_total", "Batches of messages handed to a recipient.";
+    slow: "slow_disconnects_total", "Recipients that left too much unread.";
+    panics: "panics_total", "Connections closed by a failure of landline's own.";
 }
+
+/// A number, and what it says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figure {
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
+    /// Whether it only grows.
+    pub(crate) is_counter: bool,
+    pub(crate) value: u64,
+}
+
+/// Figures in the Prometheus text format 0.0.4.
+pub(crate) fn metrics_text(figures: impl Iterator<Item = Figure>) -> Vec<u8> {
+    let mut text = String::new();
+    for Figure { name, help, is_counter, value } in figures {
+        let kind = if is_counter { "counter" } else { "gauge" };
+        let name = format!("landline_{name}");
+        write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n")
+            .expect(TAKES_ALL);
+    }
+    text.into_bytes()
+}
+
+/// Figures for `stats`: `NAME VALUE` a line.
+pub(crate) fn stats_text(figures: impl Iterator<Item = Figure>) -> Vec<u8> {
+    let mut text = String::new();
+    for Figure { name, value, .. } in figures {
+        writeln!(text, "{name} {value}").expect(TAKES_ALL);
+    }
+    text.into_bytes()
+}
+
+/// Why writing to a `String` cannot fail.
+const TAKES_ALL: &str = "a String takes all that is written";
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -65,9 +97,11 @@ mod tests {
         let workers = [Stats::default(), Stats::default()];
         workers[0].requests.add(3);
         workers[1].requests.add(4);
-        let text = metrics_text(workers.iter());
-        assert!(
-            text.contains("# TYPE landline_requests_total counter\nlandline_requests_total 7\n")
-        );
+        let text = |text: Vec<u8>| String::from_utf8(text).expect("it is text");
+        let metrics = text(metrics_text(totals(workers.iter()).into_iter()));
+        let lines = "# TYPE landline_requests_total counter\nlandline_requests_total 7\n";
+        assert!(metrics.contains(lines), "{metrics}");
+        let stats = text(stats_text(totals(workers.iter()).into_iter()));
+        assert!(stats.lines().any(|line| line == "requests_total 7"), "{stats}");
     }
 }

@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use super::deposit::is_temporary;
 use crate::protocol::effect::{FileRequest, FileWish};
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::text::{Civil, is_control};
@@ -66,6 +67,10 @@ impl Shelf {
     /// Opens the served root.
     pub fn open(root: &Path) -> io::Result<Self> {
         Ok(Self { root: Root::at(root)? })
+    }
+
+    pub(super) fn root(&self) -> &Root {
+        &self.root
     }
 
     /// Meets a request without waiting for a disk; `None` where that cannot be.
@@ -138,15 +143,19 @@ impl Shelf {
 
 /// Refuses paths that are refused whatever lies there.
 fn check_path(request: &FileRequest<'_>, serves_hidden: bool) -> Result<(), Refusal> {
-    let is_hidden = |component: &[u8]| match component {
-        b".." => true,
-        _ => component.starts_with(b".") && !serves_hidden,
-    };
-    let is_absolute = request.path.starts_with(b"/");
-    if is_absolute || request.path.split(|byte| *byte == b'/').any(is_hidden) {
+    if is_refused(request.path, serves_hidden) {
         return Err(refusal_of(&io::ErrorKind::NotFound.into(), request.path));
     }
     Ok(())
+}
+
+/// Whether a path is refused whatever lies there: it leaves the root, or is hidden.
+pub(super) fn is_refused(path: &[u8], serves_hidden: bool) -> bool {
+    let is_hidden = |component: &[u8]| match component {
+        b".." => true,
+        _ => component.starts_with(b".") && (!serves_hidden || is_temporary(component)),
+    };
+    path.starts_with(b"/") || path.split(|byte| *byte == b'/').any(is_hidden)
 }
 
 /// An open file as a download, where it is one.
@@ -183,7 +192,7 @@ fn entry_line(name: &[u8], metadata: &Metadata) -> String {
 
 /// Whether a name is shown: one that a person can read, and that is not hidden.
 fn is_listable(name: &[u8], serves_hidden: bool) -> bool {
-    let is_shown = serves_hidden || !name.starts_with(b".");
+    let is_shown = !name.starts_with(b".") || (serves_hidden && !is_temporary(name));
     is_shown
         && str::from_utf8(name).is_ok_and(|text| !text.contains(|c| c == '\t' || is_control(c)))
 }
@@ -213,20 +222,16 @@ fn refusal_of(error: &io::Error, path: &[u8]) -> Refusal {
 mod tests {
     use super::*;
 
-    fn is_refused(path: &str, serves_hidden: bool) -> bool {
-        let request = FileRequest { wish: FileWish::Stat, path: path.as_bytes() };
-        check_path(&request, serves_hidden).is_err()
-    }
-
     #[test]
     fn hidden_absolute_and_climbing_paths_are_refused_before_any_look() {
         for path in ["/etc/passwd", "..", "a/../b", ".git/config", "a/.b", "./a"] {
-            assert!(is_refused(path, false), "{path}");
+            assert!(is_refused(path.as_bytes(), false), "{path}");
         }
         for path in ["a", "a/b", "a..b", "a.", "a//b", ""] {
-            assert!(!is_refused(path, false), "{path}");
+            assert!(!is_refused(path.as_bytes(), false), "{path}");
         }
-        assert!(is_refused("../.a", true) && !is_refused("./a/.b", true));
+        assert!(is_refused(b"../.a", true) && !is_refused(b"./a/.b", true));
+        assert!(is_refused(b"a/.landline-1-0.part", true));
     }
 
     #[test]

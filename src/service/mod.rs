@@ -3,6 +3,7 @@
 //! What it does not do: wait, or talk to a peer. Echo needs no file here: it is an effect.
 
 pub mod allow_list;
+pub mod deposit;
 pub mod files;
 pub mod policy;
 pub mod room;

@@ -12,14 +12,17 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::protocol::effect::Ending;
+use crate::protocol::effect::{Ending, Stdin, Terminal, WindowSize};
 use crate::protocol::refusal::{Code, Refusal};
 use crate::sys::host::User;
-use crate::sys::pipe::new_pipe;
-use crate::sys::process::{Child, Exit, Spawn, signal_name, spawn};
+use crate::sys::pipe::{new_input_pipe, new_pipe};
+use crate::sys::process::{Child, Exit, Spawn, Standard, signal_name, spawn};
+use crate::sys::pty;
 
 /// Where commands look for programs.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// What a terminal is taken for where the client does not say: what nearly all are like.
+const TERM: &str = "xterm";
 /// How long the output of a command that exited is waited for, in milliseconds, where something
 /// that it left behind holds the pipe.
 pub const OUTPUT_GRACE_MS: u64 = 200;
@@ -61,6 +64,10 @@ pub struct Order {
     pub remote_port: Option<u16>,
     /// Whether standard error is to have a pipe of its own.
     pub has_own_err: bool,
+    /// Where standard input comes from.
+    pub stdin: Stdin,
+    /// What the terminal is like, where that is one.
+    pub terminal: Terminal,
 }
 
 /// What came of an order.
@@ -76,10 +83,12 @@ pub enum Started {
 #[derive(Debug)]
 pub struct Job {
     running: Option<(Child, Slot)>,
-    /// The pipe of its standard output, until that has ended.
+    /// The pipe of its standard output, or its terminal, until that has ended.
     pub out: Option<OwnedFd>,
     /// The pipe of its standard error, until that has ended; none where both share one.
     pub err: Option<OwnedFd>,
+    /// The pipe of its standard input, or its terminal again; none where that is empty.
+    pub input: Option<OwnedFd>,
 }
 
 /// A command that is being ended, with all of its group.
@@ -99,26 +108,66 @@ pub fn start(order: Order, user: &User) -> Result<Started, Refusal> {
     let arguments = strings(&order.argv)?;
     let environment = strings(&environment(&order, user))?;
     let program = arguments.first().ok_or_else(|| internal("a command has a program"))?;
-    let (out, out_end) = new_pipe().map_err(|error| refusal_of(&error))?;
-    let err = order.has_own_err.then(new_pipe).transpose();
-    let err = err.map_err(|error| refusal_of(&error))?;
+    let ends = Ends::open(&order).map_err(|error| refusal_of(&error))?;
     let spawned = spawn(&Spawn {
         program,
         arguments: &arguments,
         environment: &environment,
-        stdout: out_end.as_fd(),
-        stderr: err.as_ref().map_or(out_end.as_fd(), |(_, err_end)| err_end.as_fd()),
+        standard: ends.theirs(),
     });
     match spawned {
         Ok(child) => {
-            let err = err.map(|(err, _)| err);
-            Ok(Started::Running(Job { running: Some((child, order.slot)), out: Some(out), err }))
+            let Ends { out, err, input, .. } = ends;
+            let running = Some((child, order.slot));
+            Ok(Started::Running(Job { running, out: Some(out), err, input }))
         }
         Err(error) => match error.raw_os_error() {
             Some(libc::ENOENT | libc::ENOTDIR) => Ok(Started::NotRun(127)),
             Some(libc::EACCES | libc::ENOEXEC) => Ok(Started::NotRun(126)),
             _ => Err(refusal_of(&error)),
         },
+    }
+}
+
+/// What stands between a command and its peer: our ends, and the command's, which are closed here
+/// once it has them.
+#[derive(Debug)]
+struct Ends {
+    out: OwnedFd,
+    err: Option<OwnedFd>,
+    input: Option<OwnedFd>,
+    their_out: OwnedFd,
+    their_err: Option<OwnedFd>,
+    their_input: Option<OwnedFd>,
+    is_terminal: bool,
+}
+
+impl Ends {
+    fn open(order: &Order) -> io::Result<Self> {
+        if order.stdin == Stdin::Terminal {
+            return Self::open_terminal(order.terminal.size);
+        }
+        let (out, their_out) = new_pipe()?;
+        let (err, their_err) = order.has_own_err.then(new_pipe).transpose()?.unzip();
+        let is_fed = order.stdin == Stdin::Pipe;
+        let (their_input, input) = is_fed.then(new_input_pipe).transpose()?.unzip();
+        Ok(Self { out, err, input, their_out, their_err, their_input, is_terminal: false })
+    }
+
+    fn open_terminal(size: WindowSize) -> io::Result<Self> {
+        let (out, their_out) = pty::new_pty(size.columns, size.rows)?;
+        let input = Some(out.try_clone()?);
+        let (err, their_err, their_input) = (None, None, None);
+        Ok(Self { out, err, input, their_out, their_err, their_input, is_terminal: true })
+    }
+
+    fn theirs(&self) -> Standard<'_> {
+        let output = self.their_out.as_fd();
+        if self.is_terminal {
+            return Standard::Terminal(output);
+        }
+        let error = self.their_err.as_ref().map_or(output, AsFd::as_fd);
+        Standard::Streams { input: self.their_input.as_ref().map(AsFd::as_fd), output, error }
     }
 }
 
@@ -132,8 +181,13 @@ fn environment(order: &Order, user: &User) -> Vec<Vec<u8>> {
         ("LANG", "C.UTF-8"),
         ("REMOTE_ADDR", &order.remote_address),
         ("REMOTE_PORT", &port),
+        ("TERM", order.terminal.kind.as_deref().unwrap_or(TERM)),
     ];
-    let is_given = |name: &str| name != "REMOTE_PORT" || order.remote_port.is_some();
+    let is_given = |name: &str| match name {
+        "REMOTE_PORT" => order.remote_port.is_some(),
+        "TERM" => order.stdin == Stdin::Terminal,
+        _ => true,
+    };
     pairs
         .into_iter()
         .filter(|(name, _)| is_given(name))

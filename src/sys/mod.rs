@@ -34,9 +34,11 @@ pub mod epoll;
 pub mod host;
 pub mod inherit;
 pub mod pipe;
+pub mod place;
 pub mod poll;
 mod posix_spawn;
 pub mod process;
+pub mod pty;
 #[cfg(test)]
 mod scratch;
 pub mod signal;

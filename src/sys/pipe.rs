@@ -1,12 +1,14 @@
-//! The pipe a command writes its output to.
+//! The pipes a command writes its output to, and reads its input from.
 //!
-//! What it does not do: read it (`copy`).
+//! What it does not do: read output (`copy`).
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
+
+use super::retry;
 
 /// A pipe, read end first (pipe2(2)), of the size the kernel gives (pipe(7): mostly 64 KiB). The
 /// read end is non-blocking; the write end is a description of its own and blocks, as a command
@@ -15,6 +17,20 @@ pub fn new_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
     fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok((read, write))
+}
+
+/// The other way round: the write end is non-blocking, and the read end blocks, as a command
+/// expects of its standard input.
+pub fn new_input_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+    fcntl(&write, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((read, write))
+}
+
+/// Writes to a pipe or terminal (write(2)): how much of `bytes` it took. EAGAIN: it takes nothing
+/// now; EPIPE, and EIO of a terminal: nobody is left to read it.
+pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    retry(|| nix::unistd::write(fd, bytes))
 }
 
 /// Makes a pipe hold `bytes` (`F_SETPIPE_SZ`, fcntl(2)), where that is allowed: past
@@ -34,9 +50,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_read_end_is_non_blocking_and_both_close_on_exec() -> io::Result<()> {
+    fn our_end_alone_is_non_blocking_and_all_close_on_exec() -> io::Result<()> {
         let (read, write) = new_pipe()?;
-        for (fd, is_nonblocking) in [(&read, true), (&write, false)] {
+        let (input, feed) = new_input_pipe()?;
+        for (fd, is_nonblocking) in [(&read, true), (&write, false), (&input, false), (&feed, true)]
+        {
             let status = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
             let descriptor = FdFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFD)?);
             assert_eq!(status.contains(OFlag::O_NONBLOCK), is_nonblocking);

@@ -30,10 +30,24 @@ pub struct Spawn<'a> {
     pub arguments: &'a [CString],
     /// The whole environment, `NAME=VALUE` each.
     pub environment: &'a [CString],
-    /// Becomes descriptor 1.
-    pub stdout: BorrowedFd<'a>,
-    /// Becomes descriptor 2; may be the same as `stdout`.
-    pub stderr: BorrowedFd<'a>,
+    /// Its standard streams.
+    pub standard: Standard<'a>,
+}
+
+/// What becomes descriptors 0, 1 and 2 of a process.
+#[derive(Clone, Copy, Debug)]
+pub enum Standard<'a> {
+    /// A descriptor each.
+    Streams {
+        /// Standard input; /dev/null where there is none.
+        input: Option<BorrowedFd<'a>>,
+        /// Standard output.
+        output: BorrowedFd<'a>,
+        /// Standard error; may be the same as `output`.
+        error: BorrowedFd<'a>,
+    },
+    /// All three are this terminal, which is the controlling one of a new session.
+    Terminal(BorrowedFd<'a>),
 }
 
 /// How a process ended.
@@ -83,7 +97,17 @@ fn empty_input() -> io::Result<BorrowedFd<'static>> {
 /// until then. ENOENT, EACCES, ENOEXEC, E2BIG …: execve(2) refused it; EAGAIN, ENOMEM: no more
 /// processes; EMFILE, ENFILE: no more descriptors.
 pub fn spawn(spawn: &Spawn<'_>) -> io::Result<Child> {
-    let standard = [empty_input()?, spawn.stdout, spawn.stderr];
+    let standard = match spawn.standard {
+        Standard::Streams { input, output, error } => [
+            match input {
+                Some(i) => i,
+                None => empty_input()?,
+            },
+            output,
+            error,
+        ],
+        Standard::Terminal(t) => [t, t, t],
+    };
     let mut actions = Actions::new()?;
     let mut duplicates = Vec::new();
     for (fd, target) in standard.into_iter().zip(0..) {
@@ -273,8 +297,11 @@ mod tests {
             program: &arguments[0],
             arguments: &arguments,
             environment: &environment,
-            stdout: write.as_fd(),
-            stderr: write.as_fd(),
+            standard: Standard::Streams {
+                input: None,
+                output: write.as_fd(),
+                error: write.as_fd(),
+            },
         })?;
         Ok((child, read))
     }
@@ -347,8 +374,11 @@ mod tests {
             program: &words[0],
             arguments: &words,
             environment: &[],
-            stdout: stdin.as_fd(),
-            stderr: stdout.as_fd(),
+            standard: Standard::Streams {
+                input: None,
+                output: stdin.as_fd(),
+                error: stdout.as_fd(),
+            },
         })?;
         let of_child = |fd| read_link(format!("/proc/{}/fd/{fd}", child.pid()));
         let of_test = |fd| read_link(format!("/proc/self/fd/{fd}"));

@@ -92,6 +92,7 @@ fn config(path: PathBuf) -> Config {
         settings: Settings {
             name: "box".to_owned(),
             hidden: false,
+            uploads: landline::protocol::session::Uploads::Off,
             allow: Vec::new(),
             allow_run: Vec::new(),
             commands: Commands::Off,

@@ -2,6 +2,7 @@
 //!
 //! What it does not do: feed them in parts (`cuts`).
 
+use landline::protocol::input;
 use landline::protocol::name::Name;
 use landline::protocol::refusal::Code;
 use landline::protocol::reply::{self, Header, Style};
@@ -50,13 +51,13 @@ fn any_line_is_a_request_or_refused_with_a_harmless_text() {
     with_seeds(30_000, |random| {
         let line = if random.below(4) == 0 { random.bytes(80) } else { random.line() };
         for style in [Style::Plain, Style::Framed] {
-            let payload_bytes = request::payload_bytes(&line, style);
+            let payload_bytes = input::payload_bytes(&line, style);
             let (first, parsed) = (line.first(), request::parse(&line, style));
             match &parsed {
                 Ok(Request::Send(message)) => check_message(&line, message),
                 Ok(Request::Download { path, .. }) => assert!(line.ends_with(path)),
-                Ok(Request::Run(command)) => {
-                    assert!(line.ends_with(command) && !command.is_empty());
+                Ok(Request::Run(run)) => {
+                    assert!(line.ends_with(run.command) && !run.command.is_empty());
                 }
                 Ok(_) => {}
                 Err(refusal) => {

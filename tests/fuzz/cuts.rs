@@ -4,13 +4,14 @@
 
 use landline::protocol::effect::{Answer, Call, Effect, Ending, Outcome};
 use landline::protocol::line::{Cut, Framer};
-use landline::protocol::session::{Permit, Session, Terms};
+use landline::protocol::session::{Permit, Session, Terms, Uploads};
 use landline::protocol::speech::{Service, Speech};
 use landline::protocol::text::{Civil, Stamp};
 
 use crate::with_seeds;
 
-const TERMS: Terms<'static> = Terms { server: "fuzz", has_files: true, line_bytes_max: 40 };
+const TERMS: Terms<'static> =
+    Terms { server: "fuzz", has_files: true, uploads: Uploads::New, line_bytes_max: 40 };
 const STAMP: Stamp = Stamp {
     unix_ms: 7,
     local: Civil { year: 2020, month: 12, day: 17, hour: 20, minute: 8, second: 3 },
@@ -90,12 +91,12 @@ struct Talk {
 impl Talk {
     fn take(&mut self, session: &mut Session, shown: &[u8], is_end: bool) -> usize {
         let mut used = 0;
-        while session.takes_frames() {
+        while self.takes_input(session) {
             match self.framer.cut(&shown[used..], is_end, TERMS.line_bytes_max) {
                 Cut::Frame { frame, used: more } => {
                     let payload_bytes = session.payload_bytes(&frame);
                     let outcome = self.say(session.on_frame(&frame, &TERMS));
-                    self.framer.skip(payload_bytes);
+                    self.framer.expect_payload(payload_bytes);
                     self.answer(session, outcome);
                     used += more;
                 }
@@ -106,10 +107,20 @@ impl Talk {
                     used += more;
                 }
                 Cut::Dropped { used: more } => used += more,
+                Cut::Payload(piece) => {
+                    if let Effect::Feed(bytes) = session.on_payload(piece) {
+                        self.raw.extend_from_slice(bytes);
+                    }
+                    used += piece.len();
+                }
                 Cut::Unfinished => break,
             }
         }
         used
+    }
+
+    fn takes_input(&self, session: &Session) -> bool {
+        if self.framer.is_in_payload() { session.takes_payload() } else { session.takes_frames() }
     }
 
     fn answer(&mut self, session: &mut Session, outcome: Option<Outcome>) {
@@ -128,6 +139,7 @@ impl Talk {
         self.out.push(format!("{effect:?} behind {} raw", self.raw.len()));
         match effect {
             Effect::Files(_) => Some(Outcome::Text(b"1 2 3\n".into())),
+            Effect::Upload(_) => Some(Outcome::Stored(9)),
             Effect::Run(_) => Some(Outcome::Ran(Ending::Status(3))),
             Effect::Room(Call::Join { name, .. }) => Some(Outcome::Room(Answer::Joined(name))),
             Effect::Room(Call::Reform(_)) => Some(Outcome::Room(Answer::Reformed)),

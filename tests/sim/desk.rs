@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use landline::protocol::effect::{Answer, Call};
-use landline::protocol::session::Terms;
+use landline::protocol::session::{Terms, Uploads};
 use landline::protocol::text::{Civil, Stamp};
 use landline::service::room::Room;
 use landline::transfer::segment::Shared;
@@ -47,7 +47,12 @@ impl<'a> Desk<'a> {
     }
 
     pub(crate) fn terms(&self) -> Terms<'static> {
-        Terms { server: SERVER, has_files: true, line_bytes_max: self.scene.line_bytes_max }
+        Terms {
+            server: SERVER,
+            has_files: true,
+            uploads: Uploads::Off,
+            line_bytes_max: self.scene.line_bytes_max,
+        }
     }
 
     pub(crate) fn stamp(&self) -> Stamp {

@@ -113,19 +113,26 @@ impl<'a> Peer<'a> {
         }
     }
 
-    pub(crate) fn takes_frames(&self) -> bool {
-        self.fate.is_none() && !self.is_choked && self.session.takes_frames()
+    /// Whether a message, or a piece of payload, would be taken now.
+    pub(crate) fn takes_input(&self) -> bool {
+        let is_open = self.fate.is_none() && !self.is_choked;
+        is_open
+            && if self.framer.is_in_payload() {
+                self.session.takes_payload()
+            } else {
+                self.session.takes_frames()
+            }
     }
 
     pub(crate) fn can_pump(&self) -> bool {
         let is_waiting = self.session.has_waiting() && self.fate.is_none() && !self.is_choked;
         // An end of input that came while a framed request was in progress is acted on behind it.
         let is_ending = self.is_at_end && !self.session.is_busy();
-        is_waiting || ((self.is_stalled || is_ending) && self.takes_frames())
+        is_waiting || ((self.is_stalled || is_ending) && self.takes_input())
     }
 
     pub(crate) fn wants_input(&self) -> bool {
-        !self.is_closed && !self.is_at_end && self.takes_frames() && !self.is_stalled
+        !self.is_closed && !self.is_at_end && self.takes_input() && !self.is_stalled
     }
 
     pub(crate) fn note_output(&mut self) {
@@ -145,7 +152,8 @@ impl<'a> Peer<'a> {
             }
             Effect::Cancel => self.cancel(),
             Effect::Files(request) => self.awaits(look(desk, &request)),
-            Effect::Run(command) => self.awaits(start(desk, command)),
+            Effect::Run(request) => self.awaits(start(desk, request.command)),
+            Effect::Upload(_) | Effect::Feed(_) | Effect::FeedEnd | Effect::Resize(_) => {}
             Effect::Room(call) => {
                 self.is_known_to_room |= matches!(call, Call::Join { .. });
                 let answer = desk.call(self.number, call);
@@ -155,7 +163,7 @@ impl<'a> Peer<'a> {
                     self.on_mail(desk, Mail::Answer(answer));
                 }
             }
-            Effect::Count => panic!("no counters are asked for"),
+            Effect::Count(_) => panic!("no counters are asked for"),
         }
     }
 

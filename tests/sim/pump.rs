@@ -31,13 +31,13 @@ impl Peer<'_> {
         let (mut used, mut frames, mut echo) = (0, 0, 0..0);
         self.is_stalled = true;
         self.pump_kept(desk);
-        while self.takes_frames() && frames < frames_max {
+        while self.takes_input() && frames < frames_max {
             let cut = self.framer.cut(&shown[used..], self.is_at_end, terms.line_bytes_max);
             let (cut_used, effect) = match cut {
                 Cut::Frame { frame, used } => {
                     let payload_bytes = self.session.payload_bytes(&frame);
                     let effect = self.session.on_frame(&frame, &terms);
-                    self.framer.skip(payload_bytes);
+                    self.framer.expect_payload(payload_bytes);
                     (used, effect)
                 }
                 Cut::TooLong { used: more } => {
@@ -46,6 +46,7 @@ impl Peer<'_> {
                     (more, self.session.on_too_long(head, is_bare, &terms))
                 }
                 Cut::Dropped { used } => (used, Effect::Nothing),
+                Cut::Payload(piece) => (piece.len(), self.session.on_payload(piece)),
                 Cut::Unfinished => {
                     self.is_stalled = false;
                     break;
@@ -72,6 +73,10 @@ impl Peer<'_> {
             self.note_output();
         }
         self.send_now(desk, &shown[echo]);
+        if self.is_at_end && !self.is_stalled && self.session.is_busy() {
+            let effect = self.session.on_input_end();
+            self.act(desk, effect);
+        }
         let is_all_said = !self.is_stalled && !self.session.is_busy();
         if self.is_at_end && is_all_said && !self.session.has_waiting() {
             self.session.on_end();

@@ -8,20 +8,25 @@
 //! 1. A session awaits at most one outcome; while it does, a plain peer's frames are not taken, and
 //!    a framed peer's are kept, in order, up to a limit.
 //! 2. Nothing is taken once the session is over.
+//! 3. Payload, and what else comes for a request (`feeding`), belongs to the last request before it
+//!    that takes any, be it in progress or kept.
 
+mod feeding;
 mod outcomes;
 mod requests;
 mod waiting;
 
-use super::effect::Effect;
+use super::effect::{Effect, RunRequest, Stdin};
 use super::line::{Frame, Framing};
 use super::refusal::{Code, Refusal};
 use super::reply::Style;
-use super::request::{self, Request};
+use super::request;
 use super::speech::{Service, Speech};
 use super::text::trim;
 use super::wording;
 
+pub use feeding::Feeds;
+use feeding::Payload;
 pub use outcomes::Reply;
 pub use waiting::Kept;
 use waiting::Waiting;
@@ -37,6 +42,18 @@ pub enum Permit {
     Granted,
 }
 
+/// What may be stored below the served root.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Uploads {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Files of new names.
+    New,
+    /// Any file: one of the same name is replaced.
+    Replace,
+}
+
 /// What the server has switched on, and its name.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms<'a> {
@@ -44,6 +61,8 @@ pub struct Terms<'a> {
     pub server: &'a str,
     /// Whether there is a served root.
     pub has_files: bool,
+    /// What may be stored below it.
+    pub uploads: Uploads,
     /// Longest line in bytes.
     pub line_bytes_max: usize,
 }
@@ -55,10 +74,12 @@ enum Stage {
     First,
     /// The next request is taken at once.
     Ready,
-    /// An outcome is awaited.
-    Busy,
-    /// An HTTP request's head is being read; whether its target is ours.
-    Head(bool),
+    /// An outcome is awaited, of a request that takes this beyond its line.
+    Busy(Feeds),
+    /// The head of an HTTP request is being read.
+    Head,
+    /// The same, and nothing of ours is asked for.
+    StrangeHead,
     /// Nothing more is taken.
     Over,
 }
@@ -72,14 +93,23 @@ pub struct Session {
     permit: Permit,
     is_bare: bool,
     is_named: bool,
+    payload: Payload,
     waiting: Option<Box<Waiting>>,
 }
 
 impl Session {
     /// A session at the start of a connection.
     pub fn new(speech: Speech, permit: Permit) -> Self {
-        let (style, stage) = (Style::Plain, Stage::First);
-        Self { speech, style, stage, permit, is_bare: false, is_named: false, waiting: None }
+        Self {
+            speech,
+            style: Style::Plain,
+            stage: Stage::First,
+            permit,
+            is_bare: false,
+            is_named: false,
+            payload: Payload::Nobodys,
+            waiting: None,
+        }
     }
 
     /// How messages end, as far as the listener says.
@@ -113,29 +143,23 @@ impl Session {
 
     /// Whether an outcome is awaited.
     pub fn is_busy(&self) -> bool {
-        self.stage == Stage::Busy
+        matches!(self.stage, Stage::Busy(_))
     }
 
     /// Whether a message would be taken now.
     pub fn takes_frames(&self) -> bool {
         match self.stage {
-            Stage::Busy => self.is_framed() && !self.waiting.as_ref().is_some_and(|w| w.is_full()),
+            Stage::Busy(_) => {
+                self.is_framed() && !self.waiting.as_ref().is_some_and(|w| w.is_full())
+            }
             Stage::Over => false,
-            Stage::First | Stage::Ready | Stage::Head(_) => true,
+            Stage::First | Stage::Ready | Stage::Head | Stage::StrangeHead => true,
         }
     }
 
     /// Whether requests are kept that could be acted on now.
     pub fn has_waiting(&self) -> bool {
         self.stage == Stage::Ready && self.waiting.is_some()
-    }
-
-    /// How many bytes of payload follow this frame, whatever becomes of it.
-    pub fn payload_bytes(&self, frame: &Frame<'_>) -> u64 {
-        match self.speech.service {
-            Service::Line => request::payload_bytes(frame.body, self.style),
-            _ => 0,
-        }
     }
 
     /// Whether this peer may run commands changed (the server's configuration was read again).
@@ -146,16 +170,20 @@ impl Session {
     /// A message came.
     pub fn on_frame<'a>(&mut self, frame: &Frame<'a>, terms: &Terms<'_>) -> Effect<'a> {
         if self.is_busy() {
-            return self.keep(Kept::Line(frame.body.into()));
+            return self.keep(frame.body);
         }
         self.is_bare = frame.is_bare;
-        self.act(frame, terms)
+        let effect = self.act(frame, terms);
+        self.payload =
+            if self.feeds() == Feeds::File { Payload::InProgress } else { Payload::Nobodys };
+        effect
     }
 
     /// A line over the limit came, or as much of it as there may be: `head`.
     pub fn on_too_long<'a>(&mut self, head: &[u8], is_bare: bool, terms: &Terms<'_>) -> Effect<'a> {
         if self.is_busy() {
-            return self.keep(Kept::TooLong);
+            self.waiting.get_or_insert_default().push(Kept::TooLong);
+            return Effect::Nothing;
         }
         self.is_bare = is_bare;
         if self.speech.service == Service::Metrics {
@@ -184,9 +212,12 @@ impl Session {
     /// A request that was kept has its turn.
     pub fn on_kept<'a>(&mut self, kept: &'a Kept, terms: &Terms<'_>) -> Effect<'a> {
         match kept {
-            Kept::Line(body) => {
-                let frame = Frame { body, whole: body, is_bare: false };
-                self.act(&frame, terms)
+            Kept::Line(line) => self.act(&Frame { body: line, whole: line, is_bare: false }, terms),
+            Kept::Fed { line, feeds, .. } => {
+                let frame = Frame { body: line, whole: line, is_bare: false };
+                let effect = self.act(&frame, terms);
+                self.on_turn(*feeds);
+                effect
             }
             Kept::TooLong => self.on_too_long(b"", false, terms),
         }
@@ -207,19 +238,6 @@ impl Session {
         self.stage = Stage::Over;
     }
 
-    fn keep<'a>(&mut self, kept: Kept) -> Effect<'a> {
-        debug_assert!(self.is_framed(), "invariant 1: a plain peer is not read while it waits");
-        let request = match &kept {
-            Kept::Line(line) => request::parse(line, self.style),
-            Kept::TooLong => Ok(Request::Echo),
-        };
-        let is_cancel = request == Ok(Request::Cancel);
-        if request != Ok(Request::Stray) {
-            self.waiting.get_or_insert_default().push(kept);
-        }
-        if is_cancel { Effect::Cancel } else { Effect::Nothing }
-    }
-
     fn act<'a>(&mut self, frame: &Frame<'a>, terms: &Terms<'_>) -> Effect<'a> {
         let service = self.speech.service;
         let is_first = self.stage == Stage::First;
@@ -230,7 +248,9 @@ impl Session {
             _ if is_first && looks_like_http(frame) => self.end(wording::NOT_HTTP.into()),
             Service::Line => self.on_line(frame, terms),
             Service::Hello => self.on_hello(frame, is_first, terms),
-            Service::Exec => self.on_command(frame.body),
+            Service::Exec => {
+                self.on_command(RunRequest { command: frame.body, stdin: Stdin::Empty })
+            }
             Service::Chat | Service::Talk if !self.is_named => self.join(trim(frame.body)),
             Service::Chat => self.on_chat(frame.body),
             Service::Talk => self.on_talk(frame.body),
@@ -244,8 +264,7 @@ impl Session {
     }
 
     fn await_outcome<'a>(&mut self, effect: Effect<'a>) -> Effect<'a> {
-        self.stage = Stage::Busy;
-        effect
+        self.await_fed(Feeds::Nothing, effect)
     }
 
     fn end<'a>(&mut self, bytes: Vec<u8>) -> Effect<'a> {

@@ -24,10 +24,12 @@ impl Session {
     pub fn on_outcome(&mut self, outcome: Outcome, terms: &Terms<'_>, stamp: &Stamp) -> Reply {
         debug_assert!(self.is_busy(), "invariant 1: an outcome was awaited");
         self.stage = Stage::Ready;
+        self.end_feeding();
         let bytes = match outcome {
             Outcome::Room(answer) => self.on_answer(answer, terms, stamp),
             Outcome::Refused(refusal) => self.refusal(&refusal),
             Outcome::Sent => self.done(&[], b""),
+            Outcome::Stored(size) => self.done(&[("size", size.to_string().as_bytes())], b""),
             Outcome::Text(text) => self.on_text(text),
             Outcome::Ran(ending) => self.on_ran(&ending),
         };

@@ -4,7 +4,9 @@
 
 use std::borrow::Cow;
 
-use super::super::effect::{Call, Effect, FileRequest, FileWish, Form};
+use super::super::effect::{
+    Account, Call, Effect, FileRequest, FileWish, Form, RunRequest, Stdin, UploadRequest,
+};
 use super::super::limits::VERSION;
 use super::super::line::Frame;
 use super::super::name::Name;
@@ -14,7 +16,7 @@ use super::super::request::{self, Message, Request};
 use super::super::speech::Service;
 use super::super::text::trim;
 use super::super::wording;
-use super::{Permit, Session, Stage, Terms};
+use super::{Feeds, Permit, Session, Stage, Terms, Uploads};
 
 impl Session {
     /// A message on `line`.
@@ -33,7 +35,8 @@ impl Session {
             }
             Request::Files(path) => self.look(FileWish::List, path, terms),
             Request::Stat(path) => self.look(FileWish::Stat, path, terms),
-            Request::Run(command) => self.on_command(command),
+            Request::Run(request) => self.on_command(request),
+            Request::Upload { bytes, path } => self.upload(bytes, path, terms),
             Request::Name(user) => self.join(trim(user)),
             Request::List => self.await_outcome(Effect::Room(Call::List)),
             Request::Send(message) => self.send(&message),
@@ -43,11 +46,9 @@ impl Session {
             Request::Quit => self.quit(),
             Request::Framed => self.on_version(terms),
             Request::Cancel => Effect::Reply(self.done(&[], b"")),
-            Request::Absent(verb) => self.refuse(&Refusal::new(
-                Code::Disabled,
-                format!("{verb} is not available in this version"),
-            )),
-            Request::Echo | Request::Stray => Effect::Nothing,
+            Request::Stats => self.await_outcome(Effect::Count(Account::Stats)),
+            Request::In | Request::Eof | Request::Winch { .. } => self.on_input(request),
+            Request::Echo => Effect::Nothing,
         }
     }
 
@@ -72,10 +73,27 @@ impl Session {
         self.await_outcome(Effect::Files(FileRequest { wish, path }))
     }
 
+    fn upload<'a>(&mut self, bytes: Option<u64>, path: &'a [u8], terms: &Terms<'_>) -> Effect<'a> {
+        let why = match terms.uploads {
+            _ if !terms.has_files => "this server stores no files (it was started without --root)",
+            Uploads::Off => "this server stores no files (it was started without --upload)",
+            Uploads::New | Uploads::Replace => {
+                let may_replace = terms.uploads == Uploads::Replace;
+                let request = UploadRequest { bytes, path, may_replace };
+                return self.await_fed(Feeds::File, Effect::Upload(request));
+            }
+        };
+        self.refuse(&Refusal::new(Code::Disabled, why))
+    }
+
     /// A command, on `line` or `exec`.
-    pub(super) fn on_command<'a>(&mut self, command: &'a [u8]) -> Effect<'a> {
+    pub(super) fn on_command<'a>(&mut self, request: RunRequest<'a>) -> Effect<'a> {
+        let feeds = match request.stdin {
+            Stdin::Empty => Feeds::Nothing,
+            Stdin::Pipe | Stdin::Terminal => Feeds::Command,
+        };
         match self.permit {
-            Permit::Granted => self.await_outcome(Effect::Run(command)),
+            Permit::Granted => self.await_fed(feeds, Effect::Run(request)),
             Permit::Off => self.refuse(&Refusal::new(
                 Code::Disabled,
                 "this server runs no commands (it was started without --run)",
@@ -97,13 +115,18 @@ impl Session {
 
     /// The answer to `landline/1`.
     pub(super) fn handshake(&self, terms: &Terms<'_>) -> Vec<u8> {
-        let mut caps = vec!["chat"];
-        if self.permit != Permit::Off {
-            caps.insert(0, "run");
-        }
-        if terms.has_files {
-            caps.insert(0, "download");
-        }
+        let runs = self.permit != Permit::Off;
+        let stores = terms.has_files && terms.uploads != Uploads::Off;
+        let caps = [
+            ("download", terms.has_files),
+            ("run", runs),
+            ("run-in", runs),
+            ("run-pty", runs),
+            ("upload", stores),
+            ("chat", true),
+        ];
+        let caps = caps.into_iter().filter_map(|(cap, is_on)| is_on.then_some(cap));
+        let caps: Vec<&str> = caps.collect();
         let (version, caps) = (VERSION.to_string(), caps.join(","));
         let keys: [Key<'_>; 3] = [
             ("landline", version.as_bytes()),
@@ -171,12 +194,13 @@ impl Session {
     /// A line of an HTTP request's head, on the metrics listener. The empty line ends the head.
     pub(super) fn on_head<'a>(&mut self, line: &[u8]) -> Effect<'a> {
         match (self.stage, line) {
-            (Stage::Head(true), b"") => self.await_outcome(Effect::Count),
-            (Stage::Head(false), b"") => self.end(wording::NO_SUCH_PAGE.into()),
-            (Stage::Head(_), _) => Effect::Nothing,
+            (Stage::Head, b"") => self.await_outcome(Effect::Count(Account::Metrics)),
+            (Stage::StrangeHead, b"") => self.end(wording::NO_SUCH_PAGE.into()),
+            (Stage::Head | Stage::StrangeHead, _) => Effect::Nothing,
             _ if !request::is_http(line) => self.end(Vec::new()),
             _ => {
-                self.stage = Stage::Head(line.starts_with(b"GET /metrics "));
+                let is_ours = line.starts_with(b"GET /metrics ");
+                self.stage = if is_ours { Stage::Head } else { Stage::StrangeHead };
                 Effect::Nothing
             }
         }

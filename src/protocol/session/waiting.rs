@@ -1,17 +1,29 @@
-//! `Waiting`: the requests of a framed peer that came while one was in progress.
+//! `Waiting`: the requests of a framed peer that came while one was in progress, each with the
+//! input that came for it.
 //!
 //! What it does not do: act on them. It is bounded in bytes and in number (`limits`); the bound is
 //! kept by not reading: one read's worth may come on top.
 
 use std::collections::VecDeque;
 
+use super::super::effect::Input;
 use super::super::limits::{WAITING_BYTES_MAX, WAITING_REQUESTS_MAX};
+use super::Feeds;
 
 /// A request that was kept.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// A line, without its ending.
+    /// A request that takes nothing but its line, which is without its ending.
     Line(Box<[u8]>),
+    /// A request that takes more.
+    Fed {
+        /// The line.
+        line: Box<[u8]>,
+        /// What it takes beyond that.
+        feeds: Feeds,
+        /// What came of that so far.
+        input: Box<Input>,
+    },
     /// A line over the limit, which is to be refused in its turn.
     TooLong,
 }
@@ -20,30 +32,64 @@ pub enum Kept {
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     queue: VecDeque<Kept>,
-    line_bytes: usize,
+    bytes: usize,
 }
 
 impl Waiting {
     pub(super) fn push(&mut self, kept: Kept) {
-        self.line_bytes += kept.line_bytes();
+        self.bytes += kept.bytes();
         self.queue.push_back(kept);
     }
 
     pub(super) fn pop(&mut self) -> Option<Kept> {
         let kept = self.queue.pop_front()?;
-        self.line_bytes -= kept.line_bytes();
+        self.bytes -= kept.bytes();
         Some(kept)
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.line_bytes >= WAITING_BYTES_MAX || self.queue.len() >= WAITING_REQUESTS_MAX
+        self.bytes >= WAITING_BYTES_MAX || self.queue.len() >= WAITING_REQUESTS_MAX
+    }
+
+    /// What came for the last of them that takes such input.
+    pub(super) fn last_input(&mut self, wanted: Feeds) -> Option<&mut Input> {
+        self.queue.iter_mut().rev().find_map(|kept| match kept {
+            Kept::Fed { feeds, input, .. } if *feeds == wanted => Some(&mut **input),
+            _ => None,
+        })
+    }
+
+    /// Adds to it.
+    pub(super) fn feed(&mut self, wanted: Feeds, bytes: &[u8]) {
+        if let Some(input) = self.last_input(wanted) {
+            input.bytes.extend_from_slice(bytes);
+            self.bytes += bytes.len();
+        }
+    }
+
+    /// No more input comes for any of them.
+    pub(super) fn end_input(&mut self) {
+        for kept in &mut self.queue {
+            if let Kept::Fed { input, .. } = kept {
+                input.is_ended = true;
+            }
+        }
     }
 }
 
 impl Kept {
-    fn line_bytes(&self) -> usize {
+    /// What came for it; whoever acted on it gives that to what came of it.
+    pub fn into_input(self) -> Option<Input> {
+        match self {
+            Self::Fed { input, .. } => Some(*input),
+            Self::Line(_) | Self::TooLong => None,
+        }
+    }
+
+    fn bytes(&self) -> usize {
         match self {
             Self::Line(line) => line.len(),
+            Self::Fed { line, input, .. } => line.len() + input.bytes.len(),
             Self::TooLong => 0,
         }
     }

@@ -28,6 +28,7 @@ use super::desk::{Common, Desk};
 use super::drive::stopping;
 use super::log::{Field, Level};
 use super::mail::{Arrival, HOME, Mail};
+use super::upload::Stored;
 use crate::protocol::refusal::Code;
 use crate::protocol::speech::Service;
 use crate::protocol::wording;
@@ -243,6 +244,11 @@ impl Worker {
             }
             Facet::Out => on_pipe(connection, Source::Out, scratch),
             Facet::Err => on_pipe(connection, Source::Err, scratch),
+            Facet::In => {
+                if let Some(Task::Command(command)) = connection.task.as_deref_mut() {
+                    command.on_writable();
+                }
+            }
             Facet::Child => {
                 if let Some(Task::Command(command)) = connection.task.as_deref_mut() {
                     command.on_child(desk);
@@ -276,6 +282,10 @@ impl Worker {
             Mail::Started(peer, started) => {
                 self.with(peer, |c, desk, _| c.on_started(desk, started));
             }
+            Mail::Stored(peer, Ok(Stored::Part(deposit))) if !self.peers.contains(peer) => {
+                self.desk.discard(deposit);
+            }
+            Mail::Stored(peer, stored) => self.with(peer, |c, desk, _| c.on_stored(desk, stored)),
             Mail::Answer(peer, answer) => self.with(peer, |c, desk, _| c.on_answer(desk, answer)),
             Mail::Deliver(messages) => {
                 for (peer, message) in messages {

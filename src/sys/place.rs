@@ -1,0 +1,124 @@
+//! Making, naming and removing files in a directory that is open.
+//!
+//! What it does not do: follow a link, or look beyond that directory: a name is one component.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
+use nix::sys::stat::{Mode, SFlag, fstatat};
+use nix::unistd::{LinkatFlags, UnlinkatFlags, fsync, linkat, unlinkat};
+
+use super::beneath::{Kind, format};
+use super::retry;
+
+/// Mode of a new file, of which the umask takes away (umask(2)).
+const MODE: u32 = 0o666;
+
+/// Makes a new file, to be written (openat(2), `O_EXCL`). EEXIST: something of that name is there,
+/// be it a link that leads nowhere; EACCES, EROFS, ENOSPC, EDQUOT: it cannot be made.
+pub fn create(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<File> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+    let mode = Mode::from_bits_truncate(MODE);
+    Ok(File::from(retry(|| openat(directory, name, flags, mode))?))
+}
+
+/// What a name stands for, itself and not what it leads to (fstatat(2), `AT_SYMLINK_NOFOLLOW`);
+/// `None` where there is nothing. A symbolic link is `Kind::File` here: it can be replaced.
+pub fn kind(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<Kind>> {
+    match retry(|| fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)) {
+        Ok(stat) => Ok(Some(match format(&stat) {
+            SFlag::S_IFREG | SFlag::S_IFLNK => Kind::File,
+            SFlag::S_IFDIR => Kind::Directory,
+            _ => Kind::Other,
+        })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives a file another name, and whoever has that name loses it (renameat(2)).
+pub fn replace(directory: BorrowedFd<'_>, from: &[u8], to: &[u8]) -> io::Result<()> {
+    retry(|| renameat(directory, from, directory, to))
+}
+
+/// Gives a file another name that nobody has (renameat2(2), `RENAME_NOREPLACE`; where the file
+/// system does not know that, by link(2), which never replaces). EEXIST: somebody has it.
+pub fn rename(directory: BorrowedFd<'_>, from: &[u8], to: &[u8]) -> io::Result<()> {
+    let flags = RenameFlags::RENAME_NOREPLACE;
+    match retry(|| renameat2(directory, from, directory, to, flags)) {
+        Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+            Errno::EINVAL | Errno::ENOSYS => {
+                retry(|| linkat(directory, from, directory, to, LinkatFlags::empty()))?;
+                remove(directory, from)
+            }
+            _ => Err(error),
+        },
+        renamed => renamed,
+    }
+}
+
+/// Removes a file's name (unlinkat(2)).
+pub fn remove(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    retry(|| unlinkat(directory, name, UnlinkatFlags::NoRemoveDir))
+}
+
+/// Has what happened in the directory reach the disk (fsync(2)). EINVAL: its file system has none.
+pub fn sync(directory: BorrowedFd<'_>) -> io::Result<()> {
+    retry(|| fsync(directory.as_fd()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write as _;
+
+    use super::super::scratch::tree;
+    use super::*;
+
+    fn names(path: &std::path::Path) -> io::Result<Vec<String>> {
+        let entries = fs::read_dir(path)?;
+        let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        let mut names = names.collect::<io::Result<Vec<_>>>()?;
+        names.sort();
+        Ok(names)
+    }
+
+    #[test]
+    fn a_file_is_made_written_named_and_removed() -> io::Result<()> {
+        let (_scratch, served) = tree()?;
+        let folder = File::open(served.join("dir/deep"))?;
+        let here = folder.as_fd();
+        create(here, b"part")?.write_all(b"text")?;
+        let again = create(here, b"part").map(|_| ()).map_err(|error| error.kind());
+        assert_eq!(again, Err(io::ErrorKind::AlreadyExists));
+        rename(here, b"part", b"whole")?;
+        sync(here)?;
+        assert_eq!(fs::read(served.join("dir/deep/whole"))?, b"text");
+        create(here, b"part")?.write_all(b"other")?;
+        let taken = rename(here, b"part", b"whole").map_err(|error| error.kind());
+        assert_eq!(taken, Err(io::ErrorKind::AlreadyExists));
+        replace(here, b"part", b"whole")?;
+        assert_eq!(fs::read(served.join("dir/deep/whole"))?, b"other");
+        remove(here, b"whole")?;
+        assert_eq!(names(&served.join("dir/deep"))?, [""; 0]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_kind_is_that_of_the_name_itself() -> io::Result<()> {
+        let (_scratch, served) = tree()?;
+        let folder = File::open(&served)?;
+        let kind = |name: &str| kind(folder.as_fd(), name.as_bytes());
+        assert_eq!(kind("nobody")?, None);
+        assert_eq!(kind("file")?, Some(Kind::File));
+        assert_eq!(kind("dir")?, Some(Kind::Directory));
+        assert_eq!(kind("fifo")?, Some(Kind::Other));
+        for link in ["dirlink", "dangling", "loop"] {
+            assert_eq!(kind(link)?, Some(Kind::File), "{link}");
+        }
+        Ok(())
+    }
+}
