@@ -51,8 +51,9 @@ pub(super) fn winch(operands: &[u8]) -> Parsed<'_> {
         let mut words = operands.split(|byte| *byte == b' ');
         words.find_map(|word| word.strip_prefix(key)?.strip_prefix(b"="))
     };
-    let side = |key| u16::try_from(number(value(key)?)?).ok().filter(|side| *side > 0);
-    let size = side(b"cols").zip(side(b"rows")).filter(|_| frame_bytes(operands).is_some());
+    let characters = |key| u16::try_from(number(value(key)?)?).ok().filter(|count| *count > 0);
+    let size =
+        characters(b"cols").zip(characters(b"rows")).filter(|_| frame_bytes(operands).is_some());
     let Some((columns, rows)) = size else { return Err(Refusal::new(Code::BadRequest, USAGE)) };
     let kind = value(b"term").map(terminal_kind).transpose()?;
     Ok(Request::Winch { size: WindowSize { columns, rows }, kind })

@@ -251,9 +251,10 @@ impl Connection {
     pub(crate) fn deadline_ms(&self, limits: &Limits) -> u64 {
         match (&self.fate, self.task.as_deref()) {
             (Some(Fate::Dismiss(_, until_ms) | Fate::Linger(_, until_ms)), _) => *until_ms,
-            (Some(Fate::Finish(_)), _) => self.active_ms.saturating_add(limits.idle_timeout_ms),
+            (Some(Fate::Finish(_)), _) | (None, Some(Task::Upload(_))) => {
+                self.active_ms.saturating_add(limits.idle_timeout_ms)
+            }
             (None, Some(Task::Command(command))) => command.deadline_ms(),
-            (None, Some(Task::Upload(_))) => self.active_ms.saturating_add(limits.idle_timeout_ms),
             (None, None) if self.is_undecided() => self.active_ms + BARE_DECIDE_MS,
             (None, None) if self.is_idle() => self.active_ms.saturating_add(limits.idle_timeout_ms),
             _ => u64::MAX,

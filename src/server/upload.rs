@@ -150,9 +150,9 @@ pub(crate) enum Work {
 
 impl Work {
     /// Does it, waiting for disks.
-    pub(crate) fn run(self, shelf: &Shelf) -> Result<Stored, Refusal> {
+    pub(crate) fn run(self, below: &Shelf) -> Result<Stored, Refusal> {
         match self {
-            Self::Begin(plan) => Deposit::begin(shelf, plan).map(Stored::Part),
+            Self::Begin(plan) => Deposit::begin(below, plan).map(Stored::Part),
             Self::Store { mut deposit, bytes, is_whole } => {
                 deposit.write(&bytes)?;
                 if !is_whole {

@@ -3,6 +3,7 @@
 //! What it does not do: change anything but that limit, and how nice a thread is.
 
 use std::io;
+use std::sync::OnceLock;
 
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -45,14 +46,24 @@ pub fn user() -> User {
     }
 }
 
+/// The soft limit on descriptors that landline was started with, where it was raised.
+static DESCRIPTORS_BEFORE: OnceLock<u64> = OnceLock::new();
+
 /// Raises the soft limit on descriptors to the hard one and returns it (`RLIMIT_NOFILE`,
-/// getrlimit(2)). Children inherit it.
+/// getrlimit(2)). Commands get the former one (`process::spawn`): programs that use select(2), or
+/// close all there may be, do not fare well with a large one.
 pub fn raise_descriptor_limit() -> io::Result<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        DESCRIPTORS_BEFORE.get_or_init(|| soft);
     }
     Ok(hard)
+}
+
+/// The soft limit on descriptors as it was before it was raised; `None` where it was not.
+pub(super) fn descriptors_before() -> Option<u64> {
+    DESCRIPTORS_BEFORE.get().copied()
 }
 
 /// Lets others go first: gives the calling thread the nice value `nice`, 0 to 19 (setpriority(2),

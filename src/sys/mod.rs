@@ -36,13 +36,13 @@ pub mod inherit;
 pub mod pipe;
 pub mod place;
 pub mod poll;
-mod posix_spawn;
 pub mod process;
 pub mod pty;
 #[cfg(test)]
 mod scratch;
 pub mod signal;
 pub mod socket;
+mod vfork;
 pub mod wake;
 mod walk;
 

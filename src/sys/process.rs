@@ -15,8 +15,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 
-use super::posix_spawn::{Actions, Attributes, check};
-use super::retry;
+use super::vfork::{self, Plan};
+use super::{host, retry, signal};
 
 /// The first descriptor that is not one of the standard three.
 const FIRST_FREE: RawFd = 3;
@@ -76,12 +76,12 @@ fn duplicate_high(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
-fn pointers(strings: &[CString]) -> Vec<*mut libc::c_char> {
-    let pointers = strings.iter().map(|string| string.as_ptr().cast_mut());
-    pointers.chain([ptr::null_mut()]).collect()
+fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    let pointers = strings.iter().map(|string| string.as_ptr());
+    pointers.chain([ptr::null()]).collect()
 }
 
-/// The standard input of all commands, /dev/null, opened once.
+/// The standard input of commands that are given none: /dev/null, opened once.
 fn empty_input() -> io::Result<BorrowedFd<'static>> {
     static EMPTY: OnceLock<OwnedFd> = OnceLock::new();
     if let Some(open) = EMPTY.get() {
@@ -91,74 +91,36 @@ fn empty_input() -> io::Result<BorrowedFd<'static>> {
     Ok(EMPTY.get_or_init(|| null).as_fd())
 }
 
-/// Starts a process (`posix_spawn(3)`: no copy of page tables): in a group of its own, every signal
-/// at its default, none blocked, standard input empty, and with no descriptor past 2, given that
-/// all others are close-on-exec (`seal_descriptors`). Returns once the program runs, and blocks
-/// until then. ENOENT, EACCES, ENOEXEC, E2BIG …: execve(2) refused it; EAGAIN, ENOMEM: no more
-/// processes; EMFILE, ENFILE: no more descriptors.
+/// Starts a process (clone(2), without a copy of page tables): in a group of its own, or on a
+/// terminal in a session of its own; every signal at its default, none blocked; with the limit on
+/// descriptors that landline was started with, and no descriptor past 2, given that all others are
+/// close-on-exec (`seal_descriptors`). Returns once the program runs, and blocks until then.
+/// ENOENT, EACCES, ENOEXEC, E2BIG …: execve(2) refused it; EAGAIN, ENOMEM: no more processes;
+/// EMFILE, ENFILE: no more descriptors.
 pub fn spawn(spawn: &Spawn<'_>) -> io::Result<Child> {
-    let standard = match spawn.standard {
-        Standard::Streams { input, output, error } => [
-            match input {
-                Some(i) => i,
-                None => empty_input()?,
-            },
-            output,
-            error,
-        ],
-        Standard::Terminal(t) => [t, t, t],
+    let given = match spawn.standard {
+        Standard::Streams { input: Some(input), output, error } => [input, output, error],
+        Standard::Streams { input: None, output, error } => [empty_input()?, output, error],
+        Standard::Terminal(terminal) => [terminal; 3],
     };
-    let mut actions = Actions::new()?;
-    let mut duplicates = Vec::new();
-    for (fd, target) in standard.into_iter().zip(0..) {
-        if fd.as_raw_fd() >= FIRST_FREE {
-            actions.duplicate(fd, target)?;
-        } else {
-            // It could be in the way of another one.
-            let duplicate = duplicate_high(fd)?;
-            actions.duplicate(duplicate.as_fd(), target)?;
-            duplicates.push(duplicate);
-        }
-    }
-    let attributes = Attributes::new()?;
-    let arguments = pointers(spawn.arguments);
-    let environment = pointers(spawn.environment);
-    let mut pid = 0;
-    // SAFETY: all pointers are to initialised values that outlive the call; both arrays end in a
-    // null pointer, and posix_spawn does not change the strings.
-    check(unsafe {
-        libc::posix_spawn(
-            &raw mut pid,
-            spawn.program.as_ptr(),
-            actions.as_ptr(),
-            attributes.as_ptr(),
-            arguments.as_ptr(),
-            environment.as_ptr(),
-        )
+    // One of the standard three could be in the way of another one.
+    let is_low = |fd: &BorrowedFd<'_>| fd.as_raw_fd() < FIRST_FREE;
+    let high = |fd: BorrowedFd<'_>| is_low(&fd).then(|| duplicate_high(fd)).transpose();
+    let duplicates = [high(given[0])?, high(given[1])?, high(given[2])?];
+    let standard = std::array::from_fn(|number| match &duplicates[number] {
+        Some(duplicate) => duplicate.as_raw_fd(),
+        None => given[number].as_raw_fd(),
+    });
+    let (pid, pidfd) = vfork::start(&Plan {
+        program: spawn.program,
+        arguments: &pointers(spawn.arguments),
+        environment: &pointers(spawn.environment),
+        standard,
+        has_terminal: matches!(spawn.standard, Standard::Terminal(_)),
+        altered: signal::altered(),
+        descriptors_max: host::descriptors_before(),
     })?;
-    watch(pid)
-}
-
-/// A `Child` for a process just started. Where there is no descriptor for it, it is ended at once.
-fn watch(pid: libc::pid_t) -> io::Result<Child> {
-    // SAFETY: takes numbers alone. The process is not yet reaped, so the number is still its own.
-    match Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }) {
-        Ok(raw) => {
-            let raw = RawFd::try_from(raw).expect("a descriptor is an int");
-            // SAFETY: pidfd_open succeeded, so `raw` is a new descriptor that nobody else owns. It
-            // is close-on-exec by itself.
-            let pidfd = unsafe { OwnedFd::from_raw_fd(raw) };
-            Ok(Child { pid, pidfd, is_reaped: AtomicBool::new(false) })
-        }
-        Err(errno) => {
-            // SAFETY: takes numbers alone; the group is that of the process just started.
-            unsafe { libc::kill(-pid, libc::SIGKILL) };
-            // SAFETY: a null pointer means that the status is not wanted.
-            let _reaped =
-                retry(|| Errno::result(unsafe { libc::waitpid(pid, ptr::null_mut(), 0) }));
-            Err(errno.into())
-        }
-    }
+    Ok(Child { pid, pidfd, is_reaped: AtomicBool::new(false) })
 }
 
 impl Child {
@@ -400,6 +362,50 @@ mod tests {
         let gone = child.reap().map_err(|error| error.raw_os_error());
         assert_eq!(gone, Err(Some(libc::ECHILD)));
         child.kill_group();
+        Ok(())
+    }
+
+    #[test]
+    fn a_terminal_is_the_controlling_one_and_hangs_up() -> io::Result<()> {
+        let (master, terminal) = super::super::pty::new_pty(33, 7)?;
+        let script = "stty size; test -t 0 && exec 2>&1 >/dev/tty; ps -o tty= -p $$; \
+                      trap 'exit 9' HUP; echo ready; while :; do sleep 100 & wait; done";
+        let words = strings(&["/bin/sh", "-c", script])?;
+        let child = spawn(&Spawn {
+            program: &words[0],
+            arguments: &words,
+            environment: &strings(&["PATH=/bin:/usr/bin"])?,
+            standard: Standard::Terminal(terminal.as_fd()),
+        })?;
+        drop(terminal);
+        let mut shown = String::new();
+        while !shown.contains("ready") {
+            assert_eq!(wait_readable(&[master.as_fd()], Some(10_000))?, [true], "{shown}");
+            let mut piece = [0; 256];
+            let count = super::super::pty::read(master.as_fd(), &mut piece)?;
+            assert!(count > 0, "it ended: {shown}");
+            shown.push_str(&String::from_utf8_lossy(&piece[..count]));
+        }
+        assert!(shown.starts_with("7 33\r\npts/"), "{shown}");
+        drop(master);
+        assert_eq!(ended(&child)?, Exit::Status(9));
+        child.kill_group();
+        Ok(())
+    }
+
+    #[test]
+    fn a_child_has_the_limit_of_descriptors_from_before() -> io::Result<()> {
+        let _alone = DESCRIPTORS.lock();
+        let (_, hard) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)?;
+        nix::sys::resource::setrlimit(
+            nix::sys::resource::Resource::RLIMIT_NOFILE,
+            hard.min(1000),
+            hard,
+        )?;
+        host::raise_descriptor_limit()?;
+        let before = host::descriptors_before().map_or(hard, |before| before.min(hard));
+        let (limit, _) = run(&["/bin/sh", "-c", "ulimit -Sn"], &[])?;
+        assert_eq!(limit.trim().parse(), Ok(before));
         Ok(())
     }
 

@@ -1,41 +1,92 @@
-//! Stub.
-use nix::errno::Errno;
+//! Pseudo-terminals (pty(7)): the master is ours, the slave becomes a command's terminal.
+//!
+//! What it does not do: make it a controlling one (`process::spawn`), or interpret what goes over
+//! it.
+
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-/// Pty.
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc;
+
+use super::retry;
+
+/// A terminal of this size in characters, master first. The master does not block; the slave is a
+/// description of its own, and does, as a command expects. Both are close-on-exec. ENOENT, ENODEV:
+/// no devpts is mounted; ENOSPC: no more terminals (`kernel.pty.max`); EMFILE, ENFILE: descriptors
+/// have run out.
 pub fn new_pty(columns: u16, rows: u16) -> io::Result<(OwnedFd, OwnedFd)> {
-    unsafe {
-        let m = Errno::result(libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC))?;
-        let master = OwnedFd::from_raw_fd(m);
-        let mut unlock: libc::c_int = 0;
-        Errno::result(libc::ioctl(m, libc::TIOCSPTLCK, &raw mut unlock))?;
-        let s = Errno::result(libc::ioctl(
-            m,
-            libc::TIOCGPTPEER,
-            libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC,
-        ))?;
-        let slave = OwnedFd::from_raw_fd(s);
-        Errno::result(libc::fcntl(m, libc::F_SETFL, libc::O_NONBLOCK))?;
-        use std::os::fd::AsFd;
-        resize(master.as_fd(), columns, rows);
-        Ok((master, slave))
-    }
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: takes numbers alone.
+    let master = owned(Errno::result(unsafe { libc::posix_openpt(flags) })?);
+    let no: libc::c_int = 0;
+    // SAFETY: TIOCSPTLCK reads one int, which outlives the call.
+    Errno::result(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSPTLCK, &raw const no) })?;
+    // By the master itself and not by a path, which could lead elsewhere (`ioctl_tty(2)`).
+    // SAFETY: takes numbers alone.
+    let slave = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags) };
+    let slave = owned(Errno::result(slave)?);
+    fcntl(&master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    resize(master.as_fd(), columns, rows);
+    Ok((master, slave))
 }
-/// Resize.
+
+/// Takes a descriptor that was just made.
+fn owned(raw: RawFd) -> OwnedFd {
+    // SAFETY: the caller's call made it and succeeded, so that nobody else owns it.
+    unsafe { OwnedFd::from_raw_fd(raw) }
+}
+
+/// Sets the size in characters, of which the programs on the terminal are told (SIGWINCH). A
+/// terminal that is gone stays as it was.
 pub fn resize(master: BorrowedFd<'_>, columns: u16, rows: u16) {
     let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    unsafe {
-        libc::ioctl(master.as_raw_fd(), libc::TIOCSWINSZ, &raw const size);
+    // SAFETY: TIOCSWINSZ reads a winsize, which outlives the call.
+    unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+}
+
+/// What has to be typed for the terminal's reader to see the end of input: its end-of-file
+/// character (VEOF, termios(3)), and nothing where lines are not being edited.
+pub fn end_of_input(master: BorrowedFd<'_>) -> Vec<u8> {
+    let mut modes = std::mem::MaybeUninit::<libc::termios>::uninit();
+    // SAFETY: tcgetattr fills `modes`, or fails.
+    if unsafe { libc::tcgetattr(master.as_raw_fd(), modes.as_mut_ptr()) } != 0 {
+        return Vec::new();
+    }
+    // SAFETY: it succeeded.
+    let modes = unsafe { modes.assume_init() };
+    if modes.c_lflag & libc::ICANON == 0 { Vec::new() } else { vec![modes.c_cc[libc::VEOF]] }
+}
+
+/// Reads what the terminal shows (read(2)); 0 once nobody has it open any more (EIO). EAGAIN:
+/// nothing now.
+pub fn read(master: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    match retry(|| nix::unistd::read(master, buffer)) {
+        Err(error) if error.raw_os_error() == Some(libc::EIO) => Ok(0),
+        other => other,
     }
 }
-/// Eof.
-pub fn end_of_input(_master: BorrowedFd<'_>) -> Vec<u8> {
-    vec![4]
-}
-/// Read.
-pub fn read(master: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-    match super::retry(|| nix::unistd::read(master, buffer)) {
-        Err(e) if e.raw_os_error() == Some(libc::EIO) => Ok(0),
-        other => other,
+
+#[cfg(test)]
+mod tests {
+    use super::super::pipe;
+    use super::*;
+
+    #[test]
+    fn what_is_typed_is_shown_and_the_last_to_close_ends_it() -> io::Result<()> {
+        let (master, slave) = new_pty(80, 24)?;
+        let mut shown = [0; 64];
+        let nothing = read(master.as_fd(), &mut shown).map_err(|error| error.kind());
+        assert_eq!(nothing, Err(io::ErrorKind::WouldBlock));
+        assert_eq!(pipe::write(master.as_fd(), b"ab\n")?, 3);
+        let mut line = [0; 8];
+        assert_eq!(nix::unistd::read(&slave, &mut line)?, 3);
+        let count = read(master.as_fd(), &mut shown)?;
+        assert_eq!(&shown[..count], b"ab\r\n");
+        assert_eq!(end_of_input(master.as_fd()), [4]);
+        drop(slave);
+        assert_eq!(read(master.as_fd(), &mut shown)?, 0);
+        Ok(())
     }
 }

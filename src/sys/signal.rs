@@ -1,10 +1,14 @@
-//! Signals as input: signalfd(2), no handlers.
+//! Signals as input: signalfd(2), no handlers; and what a child needs to begin without ours.
 //!
 //! What it does not do: SIGCHLD (children are waited for by pidfd), or decide what a signal means.
 
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::ptr;
+use std::sync::OnceLock;
 
+use nix::libc;
 use nix::sys::signal::{self as os, SigHandler, SigSet};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
@@ -58,6 +62,84 @@ impl Signals {
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+/// How many signals there are, those that the C library keeps for itself included (signal(7)).
+const SIGNALS: libc::c_int = 64;
+/// Size of a set of signals as the kernel has it, in bytes.
+const SET_BYTES: usize = size_of::<u64>();
+/// Words of the kernel's `struct sigaction`, whichever its order: the handler comes first, and all
+/// zeros mean the default handling.
+type Action = [u64; 4];
+
+/// All signals are blocked for the calling thread (`rt_sigprocmask(2)`), also those that the C
+/// library keeps for itself, for as long as this lives. It stays on that thread.
+pub(super) struct Blocked {
+    before: u64,
+    _stays: PhantomData<*const ()>,
+}
+
+impl Blocked {
+    pub(super) fn all() -> Self {
+        Self { before: set_mask(u64::MAX), _stays: PhantomData }
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        set_mask(self.before);
+    }
+}
+
+/// Lets all signals through to the calling thread. Safe to be called between clone(2) and
+/// execve(2).
+pub(super) fn unblock_all() {
+    set_mask(0);
+}
+
+/// Sets the signals the calling thread does not get, and says which those were.
+fn set_mask(mask: u64) -> u64 {
+    let mut before = 0_u64;
+    // SAFETY: both sets are as long as is said, and outlive the call, which cannot fail then.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const mask,
+            &raw mut before,
+            SET_BYTES,
+        );
+    }
+    before
+}
+
+/// The signals whose handling is not the default one (`rt_sigaction(2)`), as it is when this is
+/// first asked for: landline changes it at its start alone.
+pub(super) fn altered() -> &'static [libc::c_int] {
+    static ALTERED: OnceLock<Vec<libc::c_int>> = OnceLock::new();
+    ALTERED.get_or_init(|| (1..=SIGNALS).filter(|signal| !is_default(*signal)).collect())
+}
+
+fn is_default(signal: libc::c_int) -> bool {
+    let mut action: Action = [0; 4];
+    let nothing = ptr::null::<Action>();
+    // SAFETY: nothing is set; `action` has room for all the kernel tells, and outlives the call.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigaction, signal, nothing, &raw mut action, SET_BYTES);
+    }
+    action[0] == 0
+}
+
+/// Gives a signal its default handling. Safe to be called between clone(2) and execve(2), and knows
+/// the signals that the C library keeps for itself.
+pub(super) fn set_default(signal: libc::c_int) {
+    let action: Action = [0; 4];
+    let nothing = ptr::null_mut::<Action>();
+    // SAFETY: zeros are a valid action, SIG_DFL without flags, and no handler is left that could
+    // run; SIGKILL and SIGSTOP are refused, and have no other handling anyway.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, nothing, SET_BYTES);
     }
 }
 

@@ -142,7 +142,11 @@ impl<'a> Peer<'a> {
 
     pub(crate) fn act(&mut self, desk: &mut Desk<'_>, effect: Effect<'_>) {
         match effect {
-            Effect::Nothing => {}
+            Effect::Nothing
+            | Effect::Upload(_)
+            | Effect::Feed(_)
+            | Effect::FeedEnd
+            | Effect::Resize(_) => {}
             Effect::Echo(bytes) => self.send_now(desk, bytes),
             Effect::Frame(payload) => self.output.push(reply::done(&[], payload)),
             Effect::Reply(bytes) => self.output.push(bytes),
@@ -153,7 +157,6 @@ impl<'a> Peer<'a> {
             Effect::Cancel => self.cancel(),
             Effect::Files(request) => self.awaits(look(desk, &request)),
             Effect::Run(request) => self.awaits(start(desk, request.command)),
-            Effect::Upload(_) | Effect::Feed(_) | Effect::FeedEnd | Effect::Resize(_) => {}
             Effect::Room(call) => {
                 self.is_known_to_room |= matches!(call, Call::Join { .. });
                 let answer = desk.call(self.number, call);
