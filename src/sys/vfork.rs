@@ -65,8 +65,8 @@ struct Attempt<'a> {
 }
 
 /// Has a child carry out `plan`: its process id, and a descriptor of it (`CLONE_PIDFD`,
-/// close-on-exec) that is readable once it has ended. Returns when the program runs. The errno of what failed, in
-/// clone(2) or in the child, which is reaped then.
+/// close-on-exec) that is readable once it has ended. Returns when the program runs. The errno of
+/// what failed, in clone(2) or in the child, which is reaped then.
 pub(super) fn start(plan: &Plan<'_>) -> io::Result<(libc::pid_t, OwnedFd)> {
     debug_assert!(plan.arguments.last().is_some_and(|last| last.is_null()));
     debug_assert!(plan.environment.last().is_some_and(|last| last.is_null()));
