@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use landline::cli::{self, Host, Parsed};
@@ -12,7 +13,12 @@ use landline::sys::host;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let host = Host { name: host::host_name(), uid: host::user().uid };
+    let client_options = std::env::var_os("LANDLINE_CONFIG").filter(|path| !path.is_empty());
+    let host = Host {
+        name: host::host_name(),
+        uid: host::user().uid,
+        client_options: client_options.map(PathBuf::from),
+    };
     match cli::parse(&arguments, &host) {
         Parsed::Serve(config) => match serve(&config, &|| cli::reread(&arguments, &host)) {
             Ok(()) => ExitCode::SUCCESS,

@@ -18,16 +18,23 @@ type Synopsis = (&'static str, &'static str);
 
 const SERVE: Synopsis = ("serve", "[OPTION]...");
 #[cfg(feature = "client")]
-const CLIENT: [Synopsis; 6] = [
+const CLIENT: [Synopsis; 10] = [
     ("bench", "[OPTION]... ADDRESS"),
     ("connect", "[OPTION]... ADDRESS"),
-    ("download", "[OPTION]... ADDRESS FILE"),
+    ("download", "[OPTION]... ADDRESS FILE..."),
+    ("files", "[OPTION]... ADDRESS [DIR]"),
+    ("ping", "[OPTION]... ADDRESS"),
     ("run", "[OPTION]... ADDRESS [--] COMMAND..."),
     ("send", "ADDRESS --as NAME (--to USER[,USER]... | --all) [TEXT]..."),
+    ("stats", "[OPTION]... ADDRESS"),
+    ("upload", "[OPTION]... ADDRESS FILE..."),
     ("users", "[OPTION]... ADDRESS"),
 ];
 #[cfg(not(feature = "client"))]
 const CLIENT: [Synopsis; 0] = [];
+/// The subcommands of a client, whether this is one or not.
+const NAMES_CLIENT: [&str; 10] =
+    ["bench", "connect", "download", "files", "ping", "run", "send", "stats", "upload", "users"];
 
 const EXAMPLES: &str = "Examples:
   landline serve --root /srv/files   echo, files and messages on port 5000, here
@@ -58,8 +65,7 @@ pub(super) fn version() -> String {
 
 /// What is wrong with a word that is no subcommand.
 pub(super) fn unknown(name: &str) -> String {
-    let names = ["bench", "connect", "download", "run", "send", "users"];
-    if cfg!(not(feature = "client")) && names.contains(&name) {
+    if cfg!(not(feature = "client")) && NAMES_CLIENT.contains(&name) {
         return format!("{name}: this landline was built without its client");
     }
     format!("{name}: there is no such command; landline help lists them")
@@ -68,11 +74,9 @@ pub(super) fn unknown(name: &str) -> String {
 /// For someone who typed no word at all.
 pub(super) fn usage() -> String {
     let names = synopses().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
-    format!(
-        "usage: landline COMMAND [OPTION]...\n\
-         commands: {names}, help\n\
-         for more: landline help, landline COMMAND --help"
-    )
+    let mut text = String::from("usage: landline COMMAND [OPTION]...\ncommands: ");
+    wrap(&mut text, "commands: ".len(), &format!("{names}, help"));
+    text + "for more: landline help, landline COMMAND --help"
 }
 
 /// What `landline help` with these words shows.
@@ -235,6 +239,12 @@ mod tests {
                 assert!(is_named, "{name}: no {option}");
             }
         }
+    }
+
+    #[test]
+    #[cfg(feature = "client")]
+    fn every_client_command_is_known_where_there_is_no_client() {
+        assert_eq!(CLIENT.map(|(name, _)| name), NAMES_CLIENT);
     }
 
     #[test]

@@ -9,15 +9,15 @@
 
 mod address;
 #[cfg(feature = "client")]
-mod bench;
-#[cfg(feature = "client")]
 mod client;
 mod help;
+mod option_file;
 mod resolve;
 mod serve;
 mod words;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 #[cfg(feature = "client")]
 use crate::client::command::ClientCommand;
@@ -58,6 +58,8 @@ pub struct Host {
     pub name: String,
     /// The user this process runs as (geteuid(2)).
     pub uid: u32,
+    /// The file of client options that `LANDLINE_CONFIG` names.
+    pub client_options: Option<PathBuf>,
 }
 
 /// Why no command came of the words.
@@ -84,7 +86,7 @@ pub fn parse(args: &[OsString], host: &Host) -> Parsed {
         "help" => help::asked(rest).and_then(|page| Err(Stop::Print(page))),
         "serve" => serve::config(rest, host).map(|config| Parsed::Serve(Box::new(config))),
         #[cfg(feature = "client")]
-        name if help::is_client(name) => client::command(name, rest).map(Parsed::Client),
+        name if help::is_client(name) => client::command(name, rest, host).map(Parsed::Client),
         other => Err(Stop::Wrong(help::unknown(other))),
     };
     match parsed {
@@ -145,7 +147,7 @@ mod tests {
 
     fn parsed(line: &str) -> Parsed {
         let args = line.split_whitespace().map(OsString::from).collect::<Vec<_>>();
-        parse(&args, &Host { name: "box".to_owned(), uid: 1000 })
+        parse(&args, &Host { name: "box".to_owned(), uid: 1000, client_options: None })
     }
 
     fn failure(line: &str) -> (String, u8) {
@@ -208,7 +210,7 @@ mod tests {
     #[test]
     fn words_that_are_no_text_are_an_error() {
         let args = vec![OsString::from("serve"), OsString::from_vec(b"--name=\xff".to_vec())];
-        let host = Host { name: "box".to_owned(), uid: 0 };
+        let host = Host { name: "box".to_owned(), uid: 0, client_options: None };
         let Parsed::Fail { text, status } = parse(&args, &host) else { panic!("taken") };
         assert_eq!((text.as_str(), status), ("landline: --name=\u{fffd}: not valid UTF-8", 78));
     }
@@ -221,7 +223,7 @@ mod tests {
 
     #[test]
     fn reread_gives_settings_or_says_why_not() {
-        let host = Host { name: "box".to_owned(), uid: 0 };
+        let host = Host { name: "box".to_owned(), uid: 0, client_options: None };
         let args = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
         let settings = reread(&args("serve --hidden"), &host).expect("good options");
         assert!(settings.hidden);

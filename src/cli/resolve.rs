@@ -216,7 +216,7 @@ mod tests {
     fn resolve(words: &[&str]) -> Result<Config, String> {
         let args = words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let args = words::read::<ServeArgs>("serve", &args, &[]).expect("known options").0;
-        config(&args, &Host { name: "box".to_owned(), uid: 1000 })
+        config(&args, &Host { name: "box".to_owned(), uid: 1000, client_options: None })
     }
 
     fn resolved(line: &str) -> Config {
@@ -330,7 +330,7 @@ mod tests {
     #[test]
     fn a_host_without_a_good_name_is_called_landline() {
         let named = |name: &str| {
-            let host = Host { name: name.to_owned(), uid: 0 };
+            let host = Host { name: name.to_owned(), uid: 0, client_options: None };
             config(&ServeArgs::default(), &host).expect("the defaults").settings.name
         };
         assert_eq!(named("db.example"), "db.example");
@@ -406,7 +406,7 @@ mod tests {
     fn the_config_file_is_read_and_overruled() {
         let scratch = Scratch::new("config-file");
         let file = scratch.file("conf", "listen = 1\nlisten = 2\nname = from the file\n-q");
-        let host = Host { name: "box".to_owned(), uid: 0 };
+        let host = Host { name: "box".to_owned(), uid: 0, client_options: None };
         let with = |more: &[&str]| {
             let words = [&["--config", file.as_str()], more].concat();
             let args = words.into_iter().map(str::to_owned).collect::<Vec<_>>();

@@ -7,13 +7,10 @@
     reason = "argh shows these texts to people as they stand: [V6] is an address, not a link"
 )]
 
-use std::fs;
-
 use argh::{ArgsInfo, FromArgs};
 
-use super::{Host, Stop, resolve, words};
+use super::{Host, Stop, option_file, resolve, words};
 use crate::server::config::Config;
-use crate::server::config_file;
 
 /// be a server: echo, files, commands and messages for anyone with netcat. A limit or time-out of 0
 /// means none; seconds may have decimals.
@@ -146,28 +143,20 @@ pub(super) fn config(args: &[String], host: &Host) -> Result<Config, Stop> {
 
 fn with_file(typed: ServeArgs) -> Result<ServeArgs, String> {
     let Some(path) = &typed.config else { return Ok(typed) };
-    let text = fs::read_to_string(path)
-        .map_err(|error| format!("--config {path}: {}", resolve::why(&error)))?;
+    let text = option_file::text(path.as_ref()).map_err(|why| format!("--config {path}: {why}"))?;
     let file = read_file(&text).map_err(|why| format!("{path}: {why}"))?;
     Ok(typed.over(file))
 }
 
 fn read_file(text: &str) -> Result<ServeArgs, String> {
-    let wrong = |stop| match stop {
-        Stop::Wrong(why) => why,
-        Stop::Print(_) => "--help and --version are for the command line".to_owned(),
-    };
-    let mut all = Vec::new();
-    for config_file::Line { number, words } in config_file::lines(text)? {
-        // Each line by itself first, so that an error can name its line.
-        let (line, _) = words::read::<ServeArgs>("serve", &words, &[])
-            .map_err(|stop| format!("line {number}: {}", wrong(stop)))?;
-        if line.config.is_some() {
-            return Err(format!("line {number}: a configuration file cannot name another"));
+    let all = option_file::words(text, |line| {
+        let (line, _) = words::read::<ServeArgs>("serve", line, &[])?;
+        match line.config {
+            None => Ok(()),
+            Some(_) => Err(Stop::Wrong("a configuration file cannot name another".to_owned())),
         }
-        all.extend(words);
-    }
-    words::read("serve", &all, &[]).map(|(file, _)| file).map_err(wrong)
+    })?;
+    words::read("serve", &all, &[]).map(|(file, _)| file).map_err(option_file::why)
 }
 
 #[cfg(test)]

@@ -46,20 +46,22 @@ fn sort(
     shared: &[FlagInfo<'_>],
 ) -> Result<Words, Stop> {
     let mut words = Words::default();
+    let mut operands = Vec::new();
     let is_greedy = info.positionals.iter().any(|p| p.optionality == Optionality::Greedy);
     // Operands that come before the greedy one, at which options end.
     let mut operands_left = info.positionals.len() - usize::from(is_greedy);
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
-        let is_operand = !arg.starts_with('-');
+        // A dash alone stands for a standard stream.
+        let is_operand = arg == "-" || !arg.starts_with('-');
         if arg == "--" || (is_operand && is_greedy && operands_left == 0) {
-            words.own.push(arg.clone());
-            words.own.extend(rest.cloned());
+            operands.extend(is_operand.then(|| arg.clone()));
+            operands.extend(rest.cloned());
             break;
         }
         if is_operand {
             operands_left = operands_left.saturating_sub(1);
-            words.own.push(arg.clone());
+            operands.push(arg.clone());
             continue;
         }
         match arg.as_str() {
@@ -87,9 +89,15 @@ fn sort(
             }
             (FlagInfoKind::Switch, None) => {}
             (FlagInfoKind::Option { .. }, Some(value)) => list.push(value),
-            (FlagInfoKind::Option { .. }, None) => list.extend(rest.next().cloned()),
+            (FlagInfoKind::Option { .. }, None) => match rest.next() {
+                Some(value) => list.push(value.clone()),
+                None => return Err(Stop::Wrong(format!("{option}: a value must follow"))),
+            },
         }
     }
+    // argh takes what follows as it is, whatever it begins with.
+    words.own.push("--".to_owned());
+    words.own.append(&mut operands);
     Ok(words)
 }
 
@@ -112,9 +120,6 @@ fn explain(exit: &EarlyExit, help: &str) -> String {
         } else {
             format!("{word}: one word too many; see {help}")
         };
-    }
-    if let Some(option) = first.strip_prefix("No value provided for option ") {
-        return format!("{}: a value must follow", option.trim_matches(['\'', '.']));
     }
     let is_twice = first.ends_with(": duplicate values provided");
     if let Some(option) = first.strip_prefix("Error parsing option '").filter(|_| is_twice) {
@@ -203,6 +208,7 @@ mod tests {
             ("-- h help", vec!["help"]),
             ("h help", vec!["help"]),
             ("h a -- b", vec!["a", "--", "b"]),
+            ("h - a -", vec!["-", "a", "-"]),
         ] {
             let own = own(line);
             assert_eq!((own.address.as_str(), own.command), ("h", owned(&command)), "{line}");

@@ -50,11 +50,47 @@ pub struct Common {
     pub timeout_ms: Option<u64>,
 }
 
+/// A file to fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// The file, relative to the served root; never blank.
+    pub file: String,
+    /// Where it goes.
+    pub output: Output,
+}
+
 /// Where a download goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Standard output.
     Stdout,
+    /// A file of this path.
+    File(PathBuf),
+}
+
+/// What becomes of what is there already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Existing {
+    /// Whether an existing target is replaced (`-f`).
+    pub is_replaced: bool,
+    /// Whether what came of a broken download is kept, and a download goes on from it (`-c`).
+    pub is_resumed: bool,
+}
+
+/// A file to store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// Where it comes from.
+    pub source: Source,
+    /// Its name at the server, relative to the served root; never blank.
+    pub name: String,
+}
+
+/// Where an upload comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Standard input.
+    Stdin,
     /// A file of this path.
     File(PathBuf),
 }
@@ -109,16 +145,34 @@ pub enum ClientCommand {
         /// The name to take at once.
         user: Option<Name>,
     },
-    /// Fetch a file.
+    /// Fetch files.
     Download {
         /// What every client command is told.
         common: Common,
-        /// The file, relative to the served root; never empty.
-        file: String,
-        /// Where it goes.
-        output: Output,
-        /// Whether an existing file is replaced.
-        force: bool,
+        /// The files, at least one; no two go to the same place, and one alone to standard output.
+        files: Vec<Fetch>,
+        /// What becomes of what is there already.
+        existing: Existing,
+    },
+    /// List a directory.
+    Files {
+        /// What every client command is told.
+        common: Common,
+        /// The directory or file, relative to the served root; none is the root.
+        path: Option<String>,
+        /// Whether it is written as JSON.
+        is_json: bool,
+    },
+    /// Measure how long an answer takes.
+    Ping {
+        /// What every client command is told.
+        common: Common,
+        /// How many are sent, at least one; without it, until interrupted.
+        count: Option<u64>,
+        /// Time from one to the next, in milliseconds; 0 is as soon as the last was answered.
+        interval_ms: u64,
+        /// Whether the figures are written as JSON.
+        is_json: bool,
     },
     /// Run a command.
     Run {
@@ -126,6 +180,8 @@ pub enum ClientCommand {
         common: Common,
         /// The command, as the server gets it; never blank.
         command: String,
+        /// Whether it gets a terminal (`-t`).
+        is_tty: bool,
     },
     /// Send messages.
     Send {
@@ -138,9 +194,25 @@ pub enum ClientCommand {
         /// The message; none means one message per line of standard input.
         text: Option<String>,
     },
+    /// Show the server's counters.
+    Stats {
+        /// What every client command is told.
+        common: Common,
+        /// Whether they are written as JSON.
+        is_json: bool,
+    },
+    /// Store files.
+    Upload {
+        /// What every client command is told.
+        common: Common,
+        /// The files, at least one.
+        files: Vec<Store>,
+    },
     /// List the users.
     Users {
         /// What every client command is told.
         common: Common,
+        /// Whether it is written as JSON.
+        is_json: bool,
     },
 }

@@ -57,11 +57,7 @@ impl Failure {
 
 /// 128 and the signal's number, as a shell has it.
 pub(super) fn signal_status(signal: Signal) -> u8 {
-    128 + match signal {
-        Signal::Hangup => 1,
-        Signal::Interrupt => 2,
-        Signal::Terminate => 15,
-    }
+    128 + signal.number()
 }
 
 /// What went wrong, in the system's words, without its number.

@@ -1,4 +1,5 @@
-//! `Feed`: lines of standard input as requests, and what is asked by each.
+//! `Feed`: standard input on its way to the server: its lines as requests, and what is asked by
+//! each; or all of it as a command's input, in frames.
 //!
 //! What it does not do: send them (`wire`), or wait for input. A line is passed on when it is
 //! whole; one that is longer than a request ever is, is passed on as it comes.
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use super::failure::Failure;
 use crate::protocol::input;
 use crate::protocol::limits::LINE_BYTES_MAX;
-use crate::protocol::reply::Style;
+use crate::protocol::reply::{self, Style};
 use crate::protocol::request::{self, Request};
 
 /// Bytes that are read from standard input at once, at most.
@@ -48,6 +49,8 @@ enum Form {
     Requests,
     /// Every line is a message, sent by a request that begins so.
     Messages(String),
+    /// No line counts: all is the input of the command in progress.
+    Input,
 }
 
 /// Standard input, and the requests from it that were not answered yet, in order.
@@ -73,6 +76,11 @@ impl Feed {
         Self::new(Form::Messages(start.to_owned()))
     }
 
+    /// Standard input as that of the command in progress (`in`, `eof`).
+    pub(super) fn input() -> Result<Self, Failure> {
+        Self::new(Form::Input)
+    }
+
     fn new(form: Form) -> Result<Self, Failure> {
         let input = io::stdin().as_fd().try_clone_to_owned();
         let input = input.map_err(|error| Failure::local("standard input", &error))?.into();
@@ -90,6 +98,12 @@ impl Feed {
     /// Whether standard input ended.
     pub(super) fn is_at_end(&self) -> bool {
         self.is_at_end
+    }
+
+    /// Whether no request comes any more.
+    pub(super) fn ends_requests(&self) -> bool {
+        // A command may be taken back after all its input.
+        self.is_at_end && !matches!(self.form, Form::Input)
     }
 
     /// Whether more requests may be under way.
@@ -115,12 +129,17 @@ impl Feed {
 
     fn on_end(&mut self, outbox: &mut Vec<u8>) {
         self.is_at_end = true;
-        if self.is_long || !self.line.is_empty() {
+        if matches!(self.form, Form::Input) {
+            outbox.extend_from_slice(b"eof 0\n");
+        } else if self.is_long || !self.line.is_empty() {
             self.on_bytes(b"\n", outbox);
         }
     }
 
     fn on_bytes(&mut self, mut bytes: &[u8], outbox: &mut Vec<u8>) {
+        if matches!(self.form, Form::Input) {
+            return outbox.extend(reply::frame("in", &[], bytes));
+        }
         while !bytes.is_empty() {
             if self.raw_left > 0 {
                 let left = usize::try_from(self.raw_left).unwrap_or(usize::MAX);
@@ -162,7 +181,7 @@ impl Feed {
         let body = body.strip_suffix(b"\r").unwrap_or(body);
         let asked = match self.form {
             Form::Messages(_) if body.iter().all(u8::is_ascii_whitespace) => return,
-            Form::Messages(_) => Some(Asked::Other),
+            Form::Messages(_) | Form::Input => Some(Asked::Other),
             Form::Requests => asked(body),
         };
         if !matches!(asked, Some(Asked::Told(_))) {
@@ -252,6 +271,13 @@ mod tests {
         let (sent, asked) = fed(form, &[b"one\n\n \r\ntw", b"o\r\nthree"]);
         assert_eq!(sent, "send all : one\nsend all : two\r\nsend all : three\n");
         assert_eq!(asked.len(), 3);
+    }
+
+    #[test]
+    fn input_of_a_command_comes_in_frames_whatever_it_holds() {
+        let (sent, asked) = fed(Form::Input, &[b"a\nquit\n", b"\xff"]);
+        assert_eq!(sent, "in 7\na\nquit\nin 1\n\u{fffd}eof 0\n");
+        assert_eq!(asked, []);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `Figures`: what `landline bench` found, and how it is told.
+//! `Figures`: what `landline bench` found, and how it is told; and `Times`, which `ping` counts
+//! too.
 //!
 //! What it does not do: measure.
 
@@ -12,26 +13,49 @@ use super::command::{Load, Pace};
 /// Longest time that is told apart from a longer one, in nanoseconds.
 const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
 
+/// How long things took, in bounded memory, exact to three digits.
+pub(super) struct Times(Histogram<u64>);
+
+impl Times {
+    /// Nothing took any time yet.
+    pub(super) fn new() -> Self {
+        let histogram = Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3);
+        Self(histogram.expect("these bounds are good ones"))
+    }
+
+    /// Something took this time.
+    pub(super) fn took(&mut self, time: Duration) {
+        let time_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.0.saturating_record(time_ns);
+    }
+
+    /// The time that so many percent stay within.
+    pub(super) fn at(&self, percentile: f64) -> Duration {
+        Duration::from_nanos(self.0.value_at_percentile(percentile))
+    }
+
+    fn max(&self) -> Duration {
+        Duration::from_nanos(self.0.max())
+    }
+}
+
 /// What was found.
 pub(super) struct Figures {
     duration_ms: u64,
     /// Lines that came back in the time measured.
     pub(super) lines: u64,
-    latency_ns: Histogram<u64>,
+    times: Times,
 }
 
 impl Figures {
     /// Nothing was found yet.
     pub(super) fn new(duration_ms: u64) -> Self {
-        let latency_ns = Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3);
-        let latency_ns = latency_ns.expect("these bounds are good ones");
-        Self { duration_ms, lines: 0, latency_ns }
+        Self { duration_ms, lines: 0, times: Times::new() }
     }
 
     /// A line came back after `time`.
     pub(super) fn took(&mut self, time: Duration) {
-        let time_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.latency_ns.saturating_record(time_ns);
+        self.times.took(time);
     }
 
     fn per_second(&self) -> u64 {
@@ -41,9 +65,9 @@ impl Figures {
 
     /// The times, in microseconds.
     fn times_us(&self) -> [(&'static str, f64); 4] {
-        let us = |time_ns: u64| Duration::from_nanos(time_ns).as_secs_f64() * 1e6;
-        let at = |percentile: f64| us(self.latency_ns.value_at_percentile(percentile));
-        let max = us(self.latency_ns.max());
+        let us = |time: Duration| time.as_secs_f64() * 1e6;
+        let at = |percentile: f64| us(self.times.at(percentile));
+        let max = us(self.times.max());
         [("p50", at(50.0)), ("p99", at(99.0)), ("p99.9", at(99.9)), ("max", max)]
     }
 

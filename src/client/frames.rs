@@ -41,6 +41,11 @@ impl Frames {
         &mut self.buffer[self.end..]
     }
 
+    /// Whether more can come before something is taken.
+    pub(super) fn has_room(&self) -> bool {
+        self.end - self.start < self.buffer.len()
+    }
+
     /// `count` bytes came into the room.
     pub(super) fn filled(&mut self, count: usize) {
         self.end += count;

@@ -14,12 +14,17 @@ mod fetch;
 mod figures;
 mod frames;
 mod landing;
+mod lists;
 mod output;
+mod part;
+mod ping;
 mod progress;
 mod run;
 mod screen;
 mod send;
-mod users;
+mod tally;
+mod transfer;
+mod upload;
 mod watch;
 mod wire;
 
@@ -48,21 +53,35 @@ fn dispatch(command: &ClientCommand) -> Result<u8, Failure> {
         ClientCommand::Connect { common, user } => {
             connect::connect(common, user.as_ref()).map(|()| 0)
         }
-        ClientCommand::Download { common, file, output, force } => {
-            fetch::download(common, file, output, *force).map(|()| 0)
+        ClientCommand::Download { common, files, existing } => {
+            fetch::download(common, files, *existing)
         }
-        ClientCommand::Run { common, command } => run::run(common, command),
+        ClientCommand::Files { common, path, is_json } => {
+            lists::files(common, path.as_deref(), *is_json).map(|()| 0)
+        }
+        ClientCommand::Ping { common, count, interval_ms, is_json } => {
+            let pace = ping::Pace { count: *count, interval_ms: *interval_ms };
+            ping::ping(common, pace, *is_json).map(|()| 0)
+        }
+        ClientCommand::Run { common, command, is_tty } => run::run(common, command, *is_tty),
         ClientCommand::Send { common, name, recipients, text } => {
             send::send(common, name, recipients, text.as_deref())
         }
-        ClientCommand::Users { common } => users::users(common).map(|()| 0),
+        ClientCommand::Stats { common, is_json } => lists::stats(common, *is_json).map(|()| 0),
+        ClientCommand::Upload { common, files } => upload::upload(common, files),
+        ClientCommand::Users { common, is_json } => lists::users(common, *is_json).map(|()| 0),
     }
 }
 
 /// Says on standard error what went wrong.
 fn tell(failure: &Failure) {
     if let Some(told) = failure.text() {
-        // Nobody is left to be told that standard error takes nothing.
-        let _ = writeln!(std::io::stderr(), "landline: {}", text::clean(told.as_bytes()));
+        say(told);
     }
+}
+
+/// A line on standard error.
+fn say(line: &str) {
+    // Nobody is left to be told that standard error takes nothing.
+    let _ = writeln!(std::io::stderr(), "landline: {}", text::clean(line.as_bytes()));
 }

@@ -1,13 +1,17 @@
-//! `landline run`: a command's output, error output and exit status, apart.
+//! `landline run`: a command's input, output, error output and exit status, apart.
 //!
-//! What it does not do: standard input, or terminals. What a command wrote is passed on unchanged.
+//! What it does not do: terminals (`tty`). What a command reads and wrote is passed on unchanged.
 
+use std::fs::{File, Metadata};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::str::FromStr as _;
 
 use nix::sys::signal::Signal as Named;
 
 use super::command::Common;
 use super::failure::{Failure, signal_status};
+use super::feed::Feed;
 use super::output::Out;
 use super::watch::Watch;
 use super::wire::{Wire, broken, misplaced};
@@ -23,7 +27,11 @@ const STATUS_READER_GONE: u8 = 128 + 13;
 const STATUS_FAILED: u8 = 255;
 
 /// Runs `command` and gives its exit status. SIGINT takes it back; a second one leaves at once.
-pub(super) fn run(common: &Common, command: &str) -> Result<u8, Failure> {
+pub(super) fn run(common: &Common, command: &str, is_tty: bool) -> Result<u8, Failure> {
+    if is_tty {
+        let text = "-t: terminals are not served yet; leave it out";
+        return Err(Failure::Failed(text.to_owned()));
+    }
     let (mut wire, mut watch) = Wire::open(common)?;
     begin(&mut wire, &mut watch, command)
         .and_then(|()| follow(&mut wire, &mut watch))
@@ -31,10 +39,23 @@ pub(super) fn run(common: &Common, command: &str) -> Result<u8, Failure> {
 }
 
 fn begin(wire: &mut Wire, watch: &mut Watch, command: &str) -> Result<(), Failure> {
-    wire.say(&format!("run {command}"));
+    if wire.can("run-in") && !is_input_empty() {
+        wire.say(&format!("run@in {command}"));
+        wire.feed = Some(Feed::input()?);
+    } else {
+        wire.say(&format!("run {command}"));
+    }
     wire.flush(watch)?;
-    watch.cancel_on_interrupt(wire.second_handle()?);
+    watch.cancel_on_interrupt();
     Ok(())
+}
+
+/// Whether standard input is /dev/null, so that there is nothing to be passed on.
+fn is_input_empty() -> bool {
+    let kind = |file: std::io::Result<Metadata>| file.ok().map(|it| (it.file_type(), it.rdev()));
+    let input = std::io::stdin().as_fd().try_clone_to_owned();
+    let input = input.and_then(|input| File::from(input).metadata());
+    kind(input) == kind(std::fs::metadata("/dev/null"))
 }
 
 /// Passes on what the command writes, until it ends.
@@ -96,7 +117,7 @@ fn real_time(name: &str) -> Option<i32> {
 fn failing(header: &Header, wire: &mut Wire, watch: &mut Watch) -> Result<u8, Failure> {
     let refusal = wire.refusal(header, watch)?;
     match header.value("code") {
-        Some(b"cancelled") if watch.is_cancelled => Ok(signal_status(Signal::Interrupt)),
+        Some(b"cancelled") if watch.is_cancelled() => Ok(signal_status(Signal::Interrupt)),
         Some(b"timeout") => {
             super::tell(&refusal);
             Ok(STATUS_TIMEOUT)

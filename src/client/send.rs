@@ -5,13 +5,11 @@
 use super::command::{Common, Recipients};
 use super::failure::Failure;
 use super::feed::Feed;
+use super::tally::STATUS_PARTLY;
 use super::watch::Watch;
 use super::wire::{Wire, misplaced};
 use crate::protocol::name::Name;
 use crate::protocol::reply::Header;
-
-/// Some of it was done.
-const STATUS_PARTLY: u8 = 3;
 
 /// `landline send`; gives its exit status.
 pub(super) fn send(
@@ -21,13 +19,8 @@ pub(super) fn send(
     text: Option<&str>,
 ) -> Result<u8, Failure> {
     let (mut wire, mut watch) = Wire::open(common)?;
-    wire.say(&format!("name {name}"));
-    let header = wire.reply(&mut watch)?;
-    match header.kind.as_str() {
-        "done" => wire.text(&mut watch)?,
-        "fail" => return Err(wire.refusal(&header, &mut watch)?),
-        _ => return Err(misplaced(&header)),
-    };
+    wire.ask(&format!("name {name}"), &mut watch)?;
+    wire.text(&mut watch)?;
     let start = start(recipients);
     let mut tally = Tally::new(recipients);
     if let Some(text) = text {

@@ -3,19 +3,21 @@
 //! What it does not do: know what is waited for.
 
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use crate::sys::poll::wait_any;
 use crate::sys::signal::{Signal, Signals};
-use crate::sys::socket;
 
 /// The clock of the client.
 #[expect(clippy::disallowed_methods, reason = "a client has no turns, and waits here alone")]
 pub(super) fn now() -> Instant {
     Instant::now()
 }
+
+/// How long a server may take to end what was taken back, in milliseconds.
+const CANCEL_MS: u64 = 2_000;
 
 /// When a command gives up.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,13 @@ impl Deadline {
     pub(super) fn after(timeout_ms: Option<u64>) -> Self {
         let at = timeout_ms.and_then(|ms| now().checked_add(Duration::from_millis(ms)));
         Self { at, limit_ms: timeout_ms.unwrap_or(0) }
+    }
+
+    /// The same, but no later than so long from now.
+    fn or_after(self, timeout_ms: u64) -> Self {
+        let other = Self::after(Some(timeout_ms));
+        let is_sooner = self.at.is_some_and(|at| other.at.is_none_or(|other| at < other));
+        if is_sooner { self } else { other }
     }
 
     /// How long is left, rounded up; `None` is for ever.
@@ -56,22 +65,53 @@ pub(super) fn ms_until(at: Instant) -> u64 {
 pub(super) struct Watch {
     signals: Signals,
     deadline: Deadline,
-    cancel: Option<OwnedFd>,
-    /// Whether the request in progress was taken back.
-    pub(super) is_cancelled: bool,
+    interrupt: Interrupt,
+}
+
+/// What an interrupt (Ctrl-C) does, or did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Interrupt {
+    /// It ends the command.
+    Ends,
+    /// It takes back the request in progress.
+    TakesBack,
+    /// It came, and the server is to be told; another one ends the command.
+    Came,
+    /// It came, and the server was told.
+    Told,
 }
 
 impl Watch {
     /// From here on signals are taken, and not acted on by the system.
     pub(super) fn new(deadline: Deadline) -> io::Result<Self> {
-        let signals = Signals::take()?;
-        Ok(Self { signals, deadline, cancel: None, is_cancelled: false })
+        let mut signals = Signals::take()?;
+        signals.take_more(&[Signal::Quit])?;
+        Ok(Self { signals, deadline, interrupt: Interrupt::Ends })
     }
 
-    /// The first interrupt takes back the request in progress on this framed connection, which has
-    /// nothing left to send; the second one ends the command as it always does.
-    pub(super) fn cancel_on_interrupt(&mut self, socket: OwnedFd) {
-        self.cancel = Some(socket);
+    /// The first interrupt takes back the request in progress: `Wire` says so to the server, which
+    /// has a moment to answer. The second one ends the command as it always does.
+    pub(super) fn cancel_on_interrupt(&mut self) {
+        self.interrupt = Interrupt::TakesBack;
+    }
+
+    /// Whether the request in progress was taken back.
+    pub(super) fn is_cancelled(&self) -> bool {
+        matches!(self.interrupt, Interrupt::Came | Interrupt::Told)
+    }
+
+    /// Whether the server is to be told of that, which is so once.
+    pub(super) fn takes_back(&mut self) -> bool {
+        let is_new = self.interrupt == Interrupt::Came;
+        if is_new {
+            self.interrupt = Interrupt::Told;
+        }
+        is_new
+    }
+
+    /// There is time again: what came before the deadline is to be told.
+    pub(super) fn lift_deadline(&mut self) {
+        self.deadline = Deadline::after(None);
     }
 
     /// Waits until one of `wanted` is ready (see `wait_any`), and says which are.
@@ -79,11 +119,21 @@ impl Watch {
         &mut self,
         wanted: &[(BorrowedFd<'_>, bool, bool)],
     ) -> Result<Vec<bool>, Failure> {
-        self.deadline.check()?;
+        self.wait_for(wanted, None)
+    }
+
+    /// As `wait`, but no longer than `limit_ms`.
+    pub(super) fn wait_for(
+        &mut self,
+        wanted: &[(BorrowedFd<'_>, bool, bool)],
+        limit_ms: Option<u64>,
+    ) -> Result<Vec<bool>, Failure> {
+        self.check()?;
         let mut all = wanted.to_vec();
         all.push((self.signals.as_fd(), true, false));
-        let mut ready = wait_any(&all, self.deadline.left_ms())
-            .map_err(|error| Failure::local("waiting", &error))?;
+        let wait_ms = [self.deadline.left_ms(), limit_ms].into_iter().flatten().min();
+        let mut ready =
+            wait_any(&all, wait_ms).map_err(|error| Failure::local("waiting", &error))?;
         if ready.pop() == Some(true)
             && let Some(signal) =
                 self.signals.next().map_err(|error| Failure::local("signals", &error))?
@@ -94,14 +144,22 @@ impl Watch {
     }
 
     fn on_signal(&mut self, signal: Signal) -> Result<(), Failure> {
-        if signal == Signal::Interrupt
-            && let Some(socket) = self.cancel.take()
-            && matches!(socket::send(socket.as_fd(), b"cancel\n", false), Ok(7))
-        {
-            self.is_cancelled = true;
+        if signal == Signal::Interrupt && self.interrupt == Interrupt::TakesBack {
+            self.interrupt = Interrupt::Came;
+            self.deadline = self.deadline.or_after(CANCEL_MS);
             return Ok(());
         }
         Err(Failure::Signalled(signal))
+    }
+
+    /// Fails once the time is up. A server that does not say in time what became of what was taken
+    /// back is left.
+    fn check(&self) -> Result<(), Failure> {
+        let checked = self.deadline.check();
+        if self.is_cancelled() {
+            return checked.map_err(|_| Failure::Signalled(Signal::Interrupt));
+        }
+        checked
     }
 }
 

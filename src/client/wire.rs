@@ -5,7 +5,7 @@
 //! bounded lengths, and no end inside a reply.
 
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use super::address;
 use super::command::Common;
@@ -28,11 +28,18 @@ pub(super) struct Wire {
     socket: OwnedFd,
     frames: Frames,
     outbox: Vec<u8>,
+    /// How much of it was sent.
+    outbox_start: usize,
     is_at_end: bool,
     is_shut: bool,
     farewell: Option<String>,
+    caps: Vec<u8>,
     /// What the server calls itself, cleaned.
     pub(super) server: String,
+    /// Longest answer (`done`) that is taken, in bytes; `text` keeps no more than its own limit.
+    pub(super) answer_bytes_max: u64,
+    /// Whether more is to be said as soon as there is room for it.
+    pub(super) has_more: bool,
     /// Standard input as requests, where there is such a thing.
     pub(super) feed: Option<Feed>,
 }
@@ -48,10 +55,14 @@ impl Wire {
             socket,
             frames,
             outbox: Vec::new(),
+            outbox_start: 0,
             is_at_end: false,
             is_shut: false,
             farewell: None,
+            caps: Vec::new(),
             server: String::new(),
+            answer_bytes_max: TEXT_BYTES_MAX,
+            has_more: false,
             feed: None,
         };
         wire.shake_hands(&mut watch)?;
@@ -78,11 +89,29 @@ impl Wire {
         let why = self.text(watch)?;
         match (header.kind.as_str(), header.number("landline")) {
             ("done", Some(version)) if version == u64::from(VERSION) => {
+                self.caps = header.value("caps").unwrap_or_default().to_vec();
                 self.server = text::clean(header.value("server").unwrap_or(b"a server"));
                 Ok(())
             }
             ("fail", _) => Err(Failure::refused(header.value("code").unwrap_or(b"fail"), &why)),
             _ => Err(stranger()),
+        }
+    }
+
+    /// Whether the server says that it can do this (`run-in` …).
+    pub(super) fn can(&self, ability: &str) -> bool {
+        self.caps.split(|byte| *byte == b',').any(|cap| cap == ability.as_bytes())
+    }
+
+    /// Asks for something whose answer is its final frame alone, and gives its header. The answer
+    /// is its payload.
+    pub(super) fn ask(&mut self, request: &str, watch: &mut Watch) -> Result<Header, Failure> {
+        self.say(request);
+        let header = self.reply(watch)?;
+        match header.kind.as_str() {
+            "done" => Ok(header),
+            "fail" => Err(self.refusal(&header, watch)?),
+            _ => Err(misplaced(&header)),
         }
     }
 
@@ -92,18 +121,23 @@ impl Wire {
         self.outbox.push(b'\n');
     }
 
+    /// Sends bytes that belong to a request; no more than there is room for.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.outbox.extend_from_slice(bytes);
+    }
+
+    /// Whether more should be said before what was said is sent.
+    pub(super) fn has_room(&self) -> bool {
+        self.unsent() < OUTBOX_BYTES_HIGH && !self.is_shut
+    }
+
     /// Sends all that was said, so that nothing is left to send.
     pub(super) fn flush(&mut self, watch: &mut Watch) -> Result<(), Failure> {
         self.send();
-        while !self.outbox.is_empty() && !self.is_at_end {
+        while self.unsent() > 0 && !self.is_at_end {
             self.fill(watch)?;
         }
         Ok(())
-    }
-
-    /// Another handle on the connection.
-    pub(super) fn second_handle(&self) -> Result<OwnedFd, Failure> {
-        self.socket.try_clone().map_err(|error| Failure::local("the connection", &error))
     }
 
     /// The connection is to end by a reset: a server cannot tell a client that has gone from one
@@ -128,7 +162,8 @@ impl Wire {
         };
         let limit = match header.kind.as_str() {
             "data" | "out" | "err" => CHUNK_BYTES_MAX,
-            "file" | "done" | "fail" | "msg" | "note" => TEXT_BYTES_MAX,
+            "done" => self.answer_bytes_max,
+            "file" | "fail" | "msg" | "note" => TEXT_BYTES_MAX,
             _ => return Err(broken(&format!("a frame of an unknown type, {}", header.kind))),
         };
         if header.len > limit {
@@ -222,38 +257,78 @@ impl Wire {
     /// Waits, and moves what can be moved: input to requests, requests to the server, and what it
     /// sends to the frames.
     pub(super) fn fill(&mut self, watch: &mut Watch) -> Result<(), Failure> {
+        self.turn(watch, None, &[]).map(drop)
+    }
+
+    /// As `fill`, but no longer than `limit_ms`, and with `others` that are waited for beside the
+    /// connection (see `wait_any`). Says which of them are ready.
+    pub(super) fn turn(
+        &mut self,
+        watch: &mut Watch,
+        limit_ms: Option<u64>,
+        others: &[(BorrowedFd<'_>, bool, bool)],
+    ) -> Result<Vec<bool>, Failure> {
+        self.takes_back(watch);
         self.send();
-        let has_room = self.outbox.len() < OUTBOX_BYTES_HIGH && !self.is_shut;
-        let mut wanted = vec![(self.socket.as_fd(), !self.is_at_end, !self.outbox.is_empty())];
+        // Whoever has more goes on at once where all was sent: no event would tell of that.
+        let limit_ms = if self.has_more && self.has_room() { Some(0) } else { limit_ms };
+        let (reads, writes) = (!self.is_at_end && self.frames.has_room(), self.unsent() > 0);
+        let has_room = self.has_room();
         let input = self.feed.as_ref().filter(|feed| has_room && feed.wants_input());
+        let mut wanted = others.to_vec();
         wanted.extend(input.map(|feed| (feed.as_fd(), true, false)));
-        let ready = watch.wait(&wanted)?;
-        if ready.get(1) == Some(&true)
+        // Of a socket that is not wanted, poll(2) would still tell its end, over and over.
+        wanted.extend((reads || writes).then(|| (self.socket.as_fd(), reads, writes)));
+        let has_input = input.is_some();
+        let mut found = watch.wait_for(&wanted, limit_ms)?;
+        if self.takes_back(watch) {
+            return Ok(vec![false; others.len()]);
+        }
+        let has_news = (reads || writes) && found.pop() == Some(true);
+        if has_news && reads {
+            self.receive();
+        }
+        if has_input
+            && found.pop() == Some(true)
             && let Some(feed) = &mut self.feed
         {
             feed.read(&mut self.outbox)?;
             self.send();
         }
-        if ready.first() == Some(&true) {
-            self.receive();
+        Ok(found)
+    }
+
+    /// Tells the server once that the request in progress was taken back.
+    fn takes_back(&mut self, watch: &mut Watch) -> bool {
+        let is_new = watch.takes_back();
+        if is_new {
+            self.feed = None;
+            self.say("cancel");
         }
-        Ok(())
+        is_new
+    }
+
+    /// Bytes that were said and not sent yet.
+    pub(super) fn unsent(&self) -> usize {
+        self.outbox.len() - self.outbox_start
     }
 
     /// Sends what the server takes, and shuts the sending side once input ended and all is sent.
     fn send(&mut self) {
-        while !self.outbox.is_empty() {
-            match socket::send(self.socket.as_fd(), &self.outbox, false) {
-                Ok(count) => drop(self.outbox.drain(..count)),
+        while self.unsent() > 0 {
+            match socket::send(self.socket.as_fd(), &self.outbox[self.outbox_start..], false) {
+                Ok(count) => self.outbox_start += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(_) => {
                     // The server takes no more. What it said before is still to be read.
                     self.is_shut = true;
-                    self.outbox.clear();
+                    self.outbox_start = self.outbox.len();
                 }
             }
         }
-        if !self.is_shut && self.feed.as_ref().is_some_and(Feed::is_at_end) {
+        self.outbox.clear();
+        self.outbox_start = 0;
+        if !self.is_shut && self.feed.as_ref().is_some_and(Feed::ends_requests) {
             self.is_shut = true;
             // A server that is gone is noticed by reading.
             let _ = socket::shutdown_write(self.socket.as_fd());

@@ -37,6 +37,21 @@ pub fn clean_into(text: &mut String, bytes: &[u8]) {
     }
 }
 
+/// `text`, which holds no control character but the tab (`clean`), as a JSON string (RFC 8259,
+/// section 7), appended to `out`.
+pub fn json_into(out: &mut String, text: &str) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\t' => out.push_str("\\t"),
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+}
+
 /// A piece of a request as an error text repeats it: harmless, and cut after `QUOTE_BYTES_MAX`.
 pub fn quote(piece: &[u8]) -> String {
     if piece.len() <= QUOTE_BYTES_MAX {
@@ -146,6 +161,13 @@ mod tests {
         assert_eq!(clean(b"\x1b[2J\x7f\r\0"), "\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}");
         assert_eq!(clean("\u{9b}31m é".as_bytes()), "\u{fffd}31m é");
         assert_eq!(clean(b"\xff\xfeok"), "\u{fffd}\u{fffd}ok");
+    }
+
+    #[test]
+    fn clean_text_is_a_json_string() {
+        let mut out = String::new();
+        json_into(&mut out, &clean(b"a\"\\\t\x1b\xff"));
+        assert_eq!(out, "\"a\\\"\\\\\\t\u{fffd}\u{fffd}\"");
     }
 
     #[test]

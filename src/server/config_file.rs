@@ -1,4 +1,5 @@
-//! The `--config` file: its text, taken apart into words as a command line would have them.
+//! The `--config` file, and a client's of the same form: its text, taken apart into words as a
+//! command line would have them.
 //!
 //! What it does not do: read the file, or know any option; that is `cli`, which treats these words
 //! as it treats those that were typed.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use super::config::{LogFormat, Verbosity};
-use crate::protocol::text::{Civil, clean};
+use crate::protocol::text::{Civil, clean, json_into};
 use crate::reactor::mailbox::Mailbox;
 use crate::sys::clock;
 use crate::sys::poll::wait_readable;
@@ -151,7 +151,7 @@ fn write_text(
             write!(line, " {key}={value}")?;
         } else {
             write!(line, " {key}=")?;
-            write_quoted(line, &value)?;
+            json_into(line, &value);
         }
     }
     Ok(())
@@ -165,27 +165,13 @@ fn write_json(
     fields: &[Field<'_>],
 ) -> fmt::Result {
     write!(line, "{{\"time\":\"{time}\",\"level\":\"{level}\",\"event\":")?;
-    write_quoted(line, event)?;
+    json_into(line, event);
     for (key, value) in fields {
         write!(line, ",\"{key}\":")?;
-        write_quoted(line, &clean(value.to_string().as_bytes()))?;
+        json_into(line, &clean(value.to_string().as_bytes()));
     }
     line.push('}');
     Ok(())
-}
-
-/// A JSON string (RFC 8259, section 7). `clean` has left no control character but the tab.
-fn write_quoted(line: &mut String, value: &str) -> fmt::Result {
-    line.write_char('"')?;
-    for character in value.chars() {
-        match character {
-            '"' => line.write_str("\\\"")?,
-            '\\' => line.write_str("\\\\")?,
-            '\t' => line.write_str("\\t")?,
-            other => line.write_char(other)?,
-        }
-    }
-    line.write_char('"')
 }
 
 #[cfg(test)]

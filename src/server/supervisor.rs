@@ -219,6 +219,8 @@ impl Server {
                         notify("STOPPING=1");
                         self.tell(|| Mail::Drain(drain_ms));
                     }
+                    // Not among those taken.
+                    Signal::Quit | Signal::Resize | Signal::Stop | Signal::Continue => {}
                 }
             }
             if !is_stopping && self.ended() > 0 {

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
@@ -23,6 +23,27 @@ pub fn create(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<File> {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
     let mode = Mode::from_bits_truncate(MODE);
     Ok(File::from(retry(|| openat(directory, name, flags, mode))?))
+}
+
+/// Opens a file to be read and written on, and makes it where nothing is (openat(2)). ELOOP: a
+/// symbolic link, which is not followed; EISDIR: a directory. A FIFO is not waited for.
+pub fn open(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<File> {
+    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mode = Mode::from_bits_truncate(MODE);
+    Ok(File::from(retry(|| openat(directory, name, flags | OFlag::O_NONBLOCK, mode))?))
+}
+
+/// Takes the lock of an open file, for as long as it is open (flock(2)). False: another has it.
+pub fn lock(file: &File) -> io::Result<bool> {
+    let taken = retry(|| {
+        // SAFETY: takes numbers alone, and `file` is open.
+        Errno::result(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) })
+    });
+    match taken {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// What a name stands for, itself and not what it leads to (fstatat(2), `AT_SYMLINK_NOFOLLOW`);
@@ -104,6 +125,23 @@ mod tests {
         assert_eq!(fs::read(served.join("dir/deep/whole"))?, b"other");
         remove(here, b"whole")?;
         assert_eq!(names(&served.join("dir/deep"))?, [""; 0]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_is_opened_again_and_locked_once() -> io::Result<()> {
+        let (_scratch, served) = tree()?;
+        let folder = File::open(&served)?;
+        let mut first = open(folder.as_fd(), b"part")?;
+        first.write_all(b"text")?;
+        assert!(lock(&first)?);
+        let second = open(folder.as_fd(), b"part")?;
+        assert_eq!(second.metadata()?.len(), 4);
+        assert!(!lock(&second)?);
+        drop(first);
+        assert!(lock(&second)?);
+        let link = open(folder.as_fd(), b"dangling").map_err(|error| error.raw_os_error());
+        assert_eq!(link.map(drop), Err(Some(libc::ELOOP)));
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::retry;
 
-/// A signal that was sent to the server.
+/// A signal that was sent to this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// SIGTERM.
@@ -23,45 +23,86 @@ pub enum Signal {
     Interrupt,
     /// SIGHUP.
     Hangup,
+    /// SIGQUIT.
+    Quit,
+    /// SIGWINCH: the terminal has another size.
+    Resize,
+    /// SIGTSTP: the user wants it to stop for a while.
+    Stop,
+    /// SIGCONT: it goes on.
+    Continue,
+}
+
+impl Signal {
+    const ALL: [(Self, os::Signal); 7] = [
+        (Self::Terminate, os::SIGTERM),
+        (Self::Interrupt, os::SIGINT),
+        (Self::Hangup, os::SIGHUP),
+        (Self::Quit, os::SIGQUIT),
+        (Self::Resize, os::SIGWINCH),
+        (Self::Stop, os::SIGTSTP),
+        (Self::Continue, os::SIGCONT),
+    ];
+
+    fn os(self) -> os::Signal {
+        let found = Self::ALL.into_iter().find(|(signal, _)| *signal == self);
+        found.expect("all signals are in the table").1
+    }
+
+    /// Its number (signal(7)).
+    pub fn number(self) -> u8 {
+        u8::try_from(self.os() as libc::c_int).expect("there are 64 signals")
+    }
 }
 
 /// The signals of the process, to be read where others read sockets.
 #[derive(Debug)]
-pub struct Signals(SignalFd);
+pub struct Signals {
+    fd: SignalFd,
+    set: SigSet,
+}
 
 impl Signals {
-    /// Takes SIGTERM, SIGINT and SIGHUP out of the default handling and ignores SIGPIPE. They are
-    /// blocked for the calling thread and for those it starts later: call it before any other
-    /// thread runs, or that thread gets them. `process::spawn` undoes both for a child.
+    /// Takes SIGTERM, SIGINT and SIGHUP out of the default handling, and ignores SIGPIPE and
+    /// SIGXFSZ (a file that may not grow is an error of write(2) then, EFBIG). They are blocked for
+    /// the calling thread and for those it starts later: call it before any other thread runs, or
+    /// that thread gets them. `process::spawn` undoes both for a child.
     pub fn take() -> io::Result<Self> {
-        let mut set = SigSet::empty();
-        for signal in [os::SIGTERM, os::SIGINT, os::SIGHUP] {
-            set.add(signal);
+        let set = SigSet::empty();
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        let mut signals = Self { fd: SignalFd::with_flags(&set, flags)?, set };
+        signals.take_more(&[Signal::Terminate, Signal::Interrupt, Signal::Hangup])?;
+        for signal in [os::SIGPIPE, os::SIGXFSZ] {
+            // SAFETY: SIG_IGN is no function that could do anything unsafe in signal context.
+            unsafe { os::signal(signal, SigHandler::SigIgn)? };
         }
-        set.thread_block()?;
-        // SAFETY: SIG_IGN is no function that could do anything unsafe in signal context.
-        unsafe { os::signal(os::SIGPIPE, SigHandler::SigIgn)? };
-        Ok(Self(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))
+        Ok(signals)
+    }
+
+    /// Takes these too out of the default handling, as `take` does.
+    pub fn take_more(&mut self, more: &[Signal]) -> io::Result<()> {
+        for signal in more {
+            self.set.add(signal.os());
+        }
+        self.set.thread_block()?;
+        Ok(self.fd.set_mask(&self.set)?)
     }
 
     /// The next signal that came; `None` if there is none. Signals of one kind that came before one
     /// was read are one. Never blocks.
     pub fn next(&self) -> io::Result<Option<Signal>> {
-        let Some(info) = retry(|| self.0.read_signal())? else {
+        let Some(info) = retry(|| self.fd.read_signal())? else {
             return Ok(None);
         };
-        Ok(match libc::c_int::try_from(info.ssi_signo) {
-            Ok(libc::SIGTERM) => Some(Signal::Terminate),
-            Ok(libc::SIGINT) => Some(Signal::Interrupt),
-            Ok(libc::SIGHUP) => Some(Signal::Hangup),
-            _ => None,
-        })
+        let number = u8::try_from(info.ssi_signo).unwrap_or(0);
+        let known = Signal::ALL.into_iter().map(|(signal, _)| signal);
+        Ok(known.into_iter().find(|signal| signal.number() == number))
     }
 }
 
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 
@@ -162,8 +203,26 @@ mod tests {
             assert_eq!(signals.next()?, Some(expected));
             assert_eq!(signals.next()?, None);
         }
-        os::raise(os::SIGPIPE)?;
+        for ignored in [os::SIGPIPE, os::SIGXFSZ] {
+            os::raise(ignored)?;
+            assert_eq!(signals.next()?, None);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn more_signals_are_taken_where_they_are_wanted() -> io::Result<()> {
+        let mut signals = Signals::take()?;
+        let more = [Signal::Quit, Signal::Resize, Signal::Stop, Signal::Continue];
+        signals.take_more(&more)?;
+        for signal in more {
+            os::raise(signal.os())?;
+            assert_eq!(signals.next()?, Some(signal));
+        }
+        os::raise(os::SIGTERM)?;
+        assert_eq!(signals.next()?, Some(Signal::Terminate));
         assert_eq!(signals.next()?, None);
+        assert_eq!(Signal::Hangup.number(), 1);
         Ok(())
     }
 }

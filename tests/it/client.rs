@@ -4,41 +4,17 @@
 
 mod bench;
 mod connect;
+mod download;
 mod hostile;
+mod lists;
 mod program;
+mod upload;
 
 use nix::sys::signal::Signal;
 
 use crate::support::server::has_ipv6;
 use crate::support::{Scratch, Server, process, wait_until};
-use program::{Client, names, run, run_with};
-
-/// Every byte value, in an order that repeats at no power of two.
-fn content(size: u32) -> Vec<u8> {
-    (0..size).map(|at| u8::try_from(at % 251).expect("below 256")).collect()
-}
-
-#[test]
-fn a_download_comes_whole_over_every_kind_of_address() {
-    let (root, folder) = (Scratch::new(), Scratch::new());
-    let bytes = content(3_000_000);
-    root.write("dir/big", &bytes);
-    let socket = root.text("socket");
-    let unix = format!("unix:{socket}");
-    let server =
-        Server::start(&["-l", "line@0", "-l", &format!("line@{unix}"), "-r", &root.text("")]);
-    let (v4, port) = (server.v4("line").to_string(), server.v4("line").port());
-    let mut addresses = vec![v4, format!("localhost:{port}"), unix];
-    if has_ipv6() {
-        addresses.push(format!("[::1]:{port}"));
-    }
-    for address in &addresses {
-        run(&folder, &["download", address, "dir/big", "-o", "copy", "-f"]).expect(0, "");
-        assert_eq!(std::fs::read(folder.join("copy")).expect("it is there"), bytes, "{address}");
-        run(&folder, &["download", address, "dir/big", "-o", "-"]).expect(0, &bytes);
-    }
-    assert_eq!(names(folder.path()), ["copy"]);
-}
+use program::{Client, run, run_with};
 
 #[test]
 fn a_family_can_be_asked_for() {
@@ -56,56 +32,6 @@ fn a_family_can_be_asked_for() {
 }
 
 #[test]
-fn an_existing_target_is_replaced_by_force_alone() {
-    let (root, folder) = (Scratch::new(), Scratch::new());
-    root.write("a.txt", "new");
-    let server = Server::line(&["-r", &root.text("")]);
-    let address = server.v4("line").to_string();
-    run(&folder, &["download", &address, "a.txt"]).expect(0, "");
-    folder.write("client_a.txt", "old");
-    run(&folder, &["download", &address, "a.txt"]).expect_failure(1, "client_a.txt: exists");
-    assert_eq!(std::fs::read(folder.join("client_a.txt")).expect("it is there"), b"old");
-    run(&folder, &["download", &address, "a.txt", "-f"]).expect(0, "");
-    assert_eq!(std::fs::read(folder.join("client_a.txt")).expect("it is there"), b"new");
-    assert_eq!(names(folder.path()), ["client_a.txt"]);
-}
-
-#[test]
-fn what_cannot_be_had_or_kept_leaves_nothing() {
-    let (root, folder) = (Scratch::new(), Scratch::new());
-    root.write("a.txt", "text");
-    let server = Server::line(&["-r", &root.text("")]);
-    let address = server.v4("line").to_string();
-    let download = |file: &str, out: &str| run(&folder, &["download", &address, file, "-o", out]);
-    download("nothing", "x").expect_failure(1, "no-such-file: nothing");
-    download("a.txt", "no/such/folder").expect_failure(1, "No such file or directory");
-    download("a.txt", ".").expect_failure(1, "is a directory");
-    assert_eq!(names(folder.path()), [""; 0]);
-    let gone = Server::line(&[]).v4("line").to_string();
-    run(&folder, &["download", &gone, "x"]).expect_failure(4, "Connection refused");
-    run(&folder, &["download", "unix:nowhere", "x"]).expect_failure(4, "unix:nowhere: No such");
-}
-
-#[test]
-fn a_server_that_dies_half_way_leaves_no_file() {
-    let (root, folder) = (Scratch::new(), Scratch::new());
-    let file = std::fs::File::create(root.join("huge")).expect("a file in the scratch");
-    file.set_len(1 << 36).expect("holes take no room");
-    let server = Server::line(&["-r", &root.text("")]);
-    let client = Client::start(&folder, &["download", &server.v4("line").to_string(), "huge"]);
-    let has_begun = || {
-        let temporary = names(folder.path()).into_iter().find(|name| name.starts_with(".landline"));
-        let size = temporary.and_then(|name| folder.join(&name).metadata().ok());
-        size.is_some_and(|found| found.len() > 0)
-    };
-    wait_until("some of it came", has_begun);
-    server.signal(Signal::SIGKILL);
-    let text = client.expect_exit(5);
-    assert!(text.contains("the connection ended"), "{text:?}");
-    assert_eq!(names(folder.path()), [""; 0]);
-}
-
-#[test]
 fn output_error_output_and_status_of_a_command_are_apart() {
     let folder = Scratch::new();
     let server = Server::line(&["--run", "shell", "--run-timeout", "1"]);
@@ -113,7 +39,7 @@ fn output_error_output_and_status_of_a_command_are_apart() {
     let outcome = run(&folder, &["run", &address, "echo out; echo err >&2; printf more; exit 7"]);
     outcome.expect(7, "out\nmore");
     assert_eq!(outcome.err, "err\n");
-    run(&folder, &["run", &address, "--", "echo", "a  b", "c"]).expect(0, "a b c\n");
+    run(&folder, &["run", &address, "--", "echo", "a  b", "c"]).expect(0, "a  b c\n");
     run(&folder, &["run", &address, "kill -KILL $$"]).expect(128 + 9, "");
     run(&folder, &["run", &address, "printf begun; exec sleep 1000"]).expect(124, "begun");
     let outcome = run(&folder, &["run", &address, "head -c 3000000 /dev/zero"]);
@@ -154,17 +80,6 @@ fn a_command_whose_reader_has_gone_is_ended() {
     client.close_talk();
     assert_eq!(client.expect_exit(128 + 13), "");
     wait_until("the command has ended", || process::has_ended(pid));
-}
-
-#[test]
-fn users_are_listed_in_order_of_joining() {
-    let folder = Scratch::new();
-    let server = Server::line(&[]);
-    let address = server.v4("line").to_string();
-    run(&folder, &["users", &address]).expect(0, "");
-    let _bob = server.named("bob");
-    let _al = server.named("al");
-    run(&folder, &["users", &address]).expect(0, "bob\nal\n");
 }
 
 #[test]

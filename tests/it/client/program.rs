@@ -141,6 +141,14 @@ impl Client {
     }
 }
 
+impl Client {
+    /// It ends somehow.
+    #[track_caller]
+    pub(crate) fn expect_end(mut self) {
+        end(&mut self.child);
+    }
+}
+
 impl Drop for Client {
     fn drop(&mut self) {
         // After it was waited for, neither does anything.
@@ -214,6 +222,34 @@ impl Fake {
             assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "the client stays");
         }
     }
+}
+
+/// A way to a server that lets so much through, and then nothing but the end.
+pub(crate) struct Relay;
+
+impl Relay {
+    /// One connection to `server`, of whose replies `limit` bytes come through. Gives where to
+    /// connect.
+    pub(crate) fn start(server: SocketAddr, limit: u64) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        let address: SocketAddr = listener.local_addr().expect("it is bound");
+        std::thread::spawn(move || {
+            let (client, _) = listener.accept().expect("the client connects");
+            let server = TcpStream::connect(server).expect("the server listens");
+            let [mut from, mut to] = [&client, &server]
+                .map(|stream| stream.try_clone().expect("sockets can be duplicated"));
+            std::thread::spawn(move || drop(std::io::copy(&mut from, &mut to)));
+            drop(std::io::copy(&mut (&server).take(limit), &mut &client));
+            drop(std::io::copy(&mut &server, &mut std::io::sink()));
+            drop(client.shutdown(std::net::Shutdown::Both));
+        });
+        address.to_string()
+    }
+}
+
+/// Every byte value, in an order that repeats at no power of two.
+pub(crate) fn content(size: u32) -> Vec<u8> {
+    (0..size).map(|at| u8::try_from(at % 251).expect("below 256")).collect()
 }
 
 /// The names in a folder, sorted.

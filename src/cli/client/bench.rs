@@ -9,8 +9,9 @@
 
 use argh::{ArgsInfo, FromArgs};
 
-use super::words;
-use crate::client::command::{Load, Pace};
+use super::super::words;
+use super::common::Shared;
+use crate::client::command::{ClientCommand, Load, Pace};
 
 /// Shortest line, in bytes with its newline: there must be room to tell lines apart.
 const LINE_BYTES_MIN: u64 = 8;
@@ -55,11 +56,18 @@ pub(super) struct BenchArgs {
     json: bool,
     /// HOST, HOST:PORT, [V6]:PORT, an IPv6 address or unix:PATH
     #[argh(positional, arg_name = "ADDRESS")]
-    pub(super) address: String,
+    address: String,
+}
+
+pub(super) fn bench(own: &BenchArgs, shared: &Shared) -> Result<ClientCommand, String> {
+    let common = shared.common(&own.address)?;
+    let mut load = load(own)?;
+    load.is_json |= shared.is_json();
+    Ok(ClientCommand::Bench { common, load })
 }
 
 /// What these options mean.
-pub(super) fn load(typed: &BenchArgs) -> Result<Load, String> {
+fn load(typed: &BenchArgs) -> Result<Load, String> {
     let depth = number("--depth", typed.depth.as_deref(), 1, DEPTH_MAX)?;
     let pace = match (number("--rate", typed.rate.as_deref(), 1, RATE_MAX)?, depth) {
         (Some(_), Some(_)) => return Err("--depth: contradicts --rate".to_owned()),
