@@ -13,6 +13,7 @@ use super::command::Common;
 use super::failure::{Failure, signal_status};
 use super::feed::Feed;
 use super::output::Out;
+use super::tty;
 use super::watch::Watch;
 use super::wire::{Wire, broken, misplaced};
 use crate::protocol::reply::Header;
@@ -29,8 +30,7 @@ const STATUS_FAILED: u8 = 255;
 /// Runs `command` and gives its exit status. SIGINT takes it back; a second one leaves at once.
 pub(super) fn run(common: &Common, command: &str, is_tty: bool) -> Result<u8, Failure> {
     if is_tty {
-        let text = "-t: terminals are not served yet; leave it out";
-        return Err(Failure::Failed(text.to_owned()));
+        return tty::run(common, command);
     }
     let (mut wire, mut watch) = Wire::open(common)?;
     begin(&mut wire, &mut watch, command)
@@ -86,7 +86,7 @@ pub(super) fn status(failure: &Failure) -> u8 {
 }
 
 /// The status in `done`.
-fn ending(header: &Header) -> Result<u8, Failure> {
+pub(super) fn ending(header: &Header) -> Result<u8, Failure> {
     if let Some(name) = header.value("signal") {
         return signalled(name);
     }
@@ -114,7 +114,7 @@ fn real_time(name: &str) -> Option<i32> {
     Some(libc::SIGRTMIN() + i32::from(past))
 }
 
-fn failing(header: &Header, wire: &mut Wire, watch: &mut Watch) -> Result<u8, Failure> {
+pub(super) fn failing(header: &Header, wire: &mut Wire, watch: &mut Watch) -> Result<u8, Failure> {
     let refusal = wire.refusal(header, watch)?;
     match header.value("code") {
         Some(b"cancelled") if watch.is_cancelled() => Ok(signal_status(Signal::Interrupt)),

@@ -66,6 +66,8 @@ pub(super) struct Watch {
     signals: Signals,
     deadline: Deadline,
     interrupt: Interrupt,
+    /// The terminal has another size, or is ours again.
+    is_resized: bool,
 }
 
 /// What an interrupt (Ctrl-C) does, or did.
@@ -86,13 +88,24 @@ impl Watch {
     pub(super) fn new(deadline: Deadline) -> io::Result<Self> {
         let mut signals = Signals::take()?;
         signals.take_more(&[Signal::Quit])?;
-        Ok(Self { signals, deadline, interrupt: Interrupt::Ends })
+        Ok(Self { signals, deadline, interrupt: Interrupt::Ends, is_resized: false })
     }
 
     /// The first interrupt takes back the request in progress: `Wire` says so to the server, which
     /// has a moment to answer. The second one ends the command as it always does.
     pub(super) fn cancel_on_interrupt(&mut self) {
         self.interrupt = Interrupt::TakesBack;
+    }
+
+    /// From here on changes of the terminal's size are noticed, and being continued.
+    pub(super) fn take_sizes(&mut self) -> Result<(), Failure> {
+        let taken = self.signals.take_more(&[Signal::Resize, Signal::Continue]);
+        taken.map_err(|error| Failure::local("signals", &error))
+    }
+
+    /// Whether the terminal has another size since this was asked last.
+    pub(super) fn takes_size(&mut self) -> bool {
+        std::mem::take(&mut self.is_resized)
     }
 
     /// Whether the request in progress was taken back.
@@ -147,6 +160,10 @@ impl Watch {
         if signal == Signal::Interrupt && self.interrupt == Interrupt::TakesBack {
             self.interrupt = Interrupt::Came;
             self.deadline = self.deadline.or_after(CANCEL_MS);
+            return Ok(());
+        }
+        if matches!(signal, Signal::Resize | Signal::Continue) {
+            self.is_resized = true;
             return Ok(());
         }
         Err(Failure::Signalled(signal))

@@ -42,6 +42,8 @@ pub mod pty;
 mod scratch;
 pub mod signal;
 pub mod socket;
+#[cfg(feature = "client")]
+pub mod terminal;
 mod vfork;
 pub mod wake;
 mod walk;

@@ -86,3 +86,17 @@ fn an_interrupt_takes_a_command_back_though_it_reads_nothing() {
     // Nobody is left who would take the rest.
     writer.join().expect("the writer does not panic");
 }
+
+#[test]
+fn a_terminal_there_without_one_here_types_what_comes() {
+    let (root, folder) = (Scratch::new(), Scratch::new());
+    let (_server, address) = server(&root, "none");
+    let command = "test -t 0 && stty size; echo $TERM; read line; echo got $line; cat; exit 3";
+    let outcome = run_with(&folder, &["run", "-t", &address, command], b"one\ntwo\n");
+    let shown = String::from_utf8(outcome.out).expect("it is text");
+    assert_eq!(outcome.status, Some(3), "{shown} {}", outcome.err);
+    // The terminal echoes what is typed whenever that comes.
+    assert!(shown.contains("24 80\r\nxterm\r\n"), "{shown:?}");
+    assert!(shown.contains("got one\r\n") && shown.ends_with("two\r\n"), "{shown:?}");
+    run(&folder, &["run", "-t", &address, "kill -TERM $$"]).expect(143, "");
+}
