@@ -16,6 +16,8 @@ needed=(
     "busybox busybox"
     "socat socat"
     "telnet telnet"
+    "zsh zsh"
+    "fish fish"
 )
 
 say() { printf '\n== %s\n' "$*"; }

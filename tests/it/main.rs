@@ -11,6 +11,8 @@ mod chat;
 #[cfg(feature = "client")]
 mod client;
 mod compat;
+#[cfg(feature = "client")]
+mod completions;
 mod echo;
 mod events;
 mod files;
