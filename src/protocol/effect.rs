@@ -12,6 +12,8 @@ use super::refusal::Refusal;
 pub enum Effect<'a> {
     /// Nothing: the frame was kept for later, or dropped.
     Nothing,
+    /// Nothing, and the frame was not taken: it is to be shown again once an outcome came.
+    Later,
     /// Send these very bytes.
     Echo(&'a [u8]),
     /// Send these very bytes as the payload of a `done` frame.

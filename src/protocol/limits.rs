@@ -19,6 +19,10 @@ pub const OUTPUT_BYTES_LOW: usize = 64 * 1024;
 pub const WAITING_BYTES_MAX: usize = 128 * 1024;
 /// The same limit as a number of requests, since a line may be empty.
 pub const WAITING_REQUESTS_MAX: usize = 1024;
+/// Messages of one peer that may be on their way to the room at once.
+pub const SENDS_MAX: u8 = 64;
+/// Longest request line of such a message but the first, in bytes: what is on its way is held.
+pub const SENDS_LINE_BYTES_MAX: usize = 2 * 1024;
 /// Input for a request that it has not taken, in bytes, above which no more is read for it.
 pub const INPUT_BYTES_MAX: usize = 128 * 1024;
 /// Longest name of a terminal's type, in bytes.

@@ -60,8 +60,8 @@ pub enum Framing {
     Raw,
 }
 
-/// The framing state of one connection.
-#[derive(Debug)]
+/// The framing state of one connection. A clone from before undoes a cut that is not to count.
+#[derive(Clone, Debug)]
 pub struct Framer {
     framing: Framing,
     is_discarding: bool,

@@ -174,7 +174,9 @@ impl Command {
         if let Some(job) = self.job.take() {
             desk.condemn(job);
         }
-        self.intake = None;
+        if !matches!(self.mode, Mode::Terminal) {
+            self.intake = None;
+        }
         self.verdict = Some(Outcome::Refused(refusal));
         self.grace_ms = 0;
     }

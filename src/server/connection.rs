@@ -286,6 +286,12 @@ impl Connection {
         !self.session.is_named() && self.task.is_none() && self.output.is_empty()
     }
 
+    /// Whether a plain reply is in progress that a message must not stand in. The answer to a
+    /// message is one piece.
+    pub(crate) fn is_replying(&self) -> bool {
+        self.session.is_busy() && !self.session.is_framed() && !self.session.is_sending()
+    }
+
     /// Bytes of messages the peer has not taken.
     pub(crate) fn backlog_bytes(&self) -> usize {
         self.output.message_bytes() + self.held.as_ref().map_or(0, |held| held.bytes)
@@ -294,8 +300,7 @@ impl Connection {
     pub(crate) fn check(&self) {
         let is_over = self.fate.is_some();
         debug_assert!(is_over || self.task.is_some() == self.session.is_busy(), "invariant 1");
-        let is_replying = self.session.is_busy() && !self.session.is_framed();
-        debug_assert!(self.held.is_none() || is_replying || is_over, "invariant 2");
+        debug_assert!(self.held.is_none() || self.is_replying() || is_over, "invariant 2");
     }
 }
 

@@ -58,6 +58,8 @@ pub(crate) struct Desk {
     /// Whether what was said could not be posted to another worker, so that the room takes no
     /// calls.
     pub(crate) is_room_stalled: bool,
+    /// Calls that go to the home at the end of the turn.
+    calls: Vec<(Address, Call<'static>)>,
     /// Calls that wait for that to end.
     pub(crate) deferred: VecDeque<(Address, Call<'static>)>,
     /// The time of this turn, in milliseconds of the workers' clock.
@@ -92,6 +94,7 @@ impl Desk {
             settings,
             room: (worker == HOME).then(Room::default),
             is_room_stalled: false,
+            calls: Vec::new(),
             deferred: VecDeque::new(),
             now_ms: 0,
             stamp: None,
@@ -154,10 +157,22 @@ impl Desk {
             Some(room) => return room.on_call(from, &call, &stamp),
             None => {}
         }
-        // Bounded: a peer asks one thing at a time.
-        let call = Mail::Call(from, call.into_owned());
-        self.common.crew[HOME].mailbox.post_bounded(call);
+        let is_urgent = matches!(call, Call::Leave);
+        self.calls.push((from, call.into_owned()));
+        if is_urgent {
+            // Before the peer can see its end: whoever comes next may want the name.
+            self.post_calls();
+        }
         None
+    }
+
+    /// Posts what peers of this worker ask the room; the rest of a turn's calls go together.
+    pub(crate) fn post_calls(&mut self) {
+        if !self.calls.is_empty() {
+            // Bounded: a peer asks one thing at a time, or sends a limited number of messages.
+            let calls = Mail::Calls(std::mem::take(&mut self.calls));
+            self.common.crew[HOME].mailbox.post_bounded(calls);
+        }
     }
 
     /// Whether a call has to take its turn among those of other workers, even from the home: a name

@@ -27,7 +27,7 @@ impl Connection {
     /// Does what the session asks.
     pub(crate) fn act(&mut self, desk: &mut Desk, effect: Effect<'_>) {
         match effect {
-            Effect::Nothing => {}
+            Effect::Nothing | Effect::Later => {}
             Effect::Echo(bytes) => self.send_now(desk, bytes),
             Effect::Frame(payload) => self.output.push(reply::done(&[], payload)),
             Effect::Reply(bytes) => self.output.push(bytes),
@@ -90,9 +90,12 @@ impl Connection {
 
     /// What the session awaited is there.
     pub(crate) fn on_outcome(&mut self, desk: &mut Desk, outcome: Outcome) {
-        self.end_task(desk);
         let (settings, stamp) = (Arc::clone(&desk.settings), desk.stamp());
         let reply = self.session.on_outcome(outcome, &desk.terms(&settings), &stamp);
+        let is_done = !self.session.is_busy();
+        if is_done {
+            self.end_task(desk);
+        }
         self.output.push(reply.bytes);
         for message in self.held.take().into_iter().flat_map(|held| held.messages) {
             self.output.push_shared(message);
@@ -100,7 +103,7 @@ impl Connection {
         self.active_ms = desk.now_ms;
         if reply.is_end {
             self.fate = Some(Fate::Finish(Why::Done));
-        } else if self.flags.is_last_reply {
+        } else if self.flags.is_last_reply && is_done {
             self.dismiss(desk, &stopping());
         }
     }
@@ -145,7 +148,7 @@ impl Connection {
             return;
         }
         desk.stats().deliveries.add(1);
-        if self.session.is_busy() && !self.session.is_framed() {
+        if self.is_replying() {
             let held = self.held.get_or_insert_default();
             held.bytes += messages.len();
             held.messages.push(messages.lean());

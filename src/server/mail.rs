@@ -61,6 +61,14 @@ impl Drop for Seat {
     }
 }
 
+/// What was said in the room: to whom a message goes, and who asked.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) messages: Vec<(PeerId, Shared)>,
+    /// Answers, behind what was said before: who is told that it was, finds it delivered.
+    pub(crate) answers: Vec<(PeerId, Answer)>,
+}
+
 /// Word to a worker.
 #[derive(Debug)]
 pub(crate) enum Mail {
@@ -74,12 +82,10 @@ pub(crate) enum Mail {
     Started(PeerId, Result<Started, Refusal>),
     /// What the peer uploads was stored, in part or whole, or could not be.
     Stored(PeerId, Result<Stored, Refusal>),
-    /// To the home: a peer asks the room.
-    Call(Address, Call<'static>),
-    /// The room's answer.
-    Answer(PeerId, Answer),
-    /// Messages for peers of this worker.
-    Deliver(Vec<(PeerId, Shared)>),
+    /// To the home: peers ask the room, in this order.
+    Calls(Vec<(Address, Call<'static>)>),
+    /// From the home: what was said in the room, for peers of this worker.
+    Said(Said),
     /// To the acceptor: a peer from this address is gone.
     Left(IpAddr),
     /// The configuration was read again.

@@ -76,6 +76,8 @@ impl Connection {
         let mut is_unfinished = false;
         self.pump_kept(desk, &terms);
         while self.takes_input() && cuts < CUTS_PER_TURN {
+            // Only then may a message not be taken that was cut.
+            let before = self.session.is_sending().then(|| self.framer.clone());
             let (cut_used, effect) =
                 match self.framer.cut(&shown[used..], self.flags.is_at_end, terms.line_bytes_max) {
                     Cut::Frame { frame, used } => (used, self.on_frame(&frame, &terms)),
@@ -89,6 +91,10 @@ impl Connection {
                         break;
                     }
                 };
+            if matches!(effect, Effect::Later) {
+                self.framer = before.expect("a message is left only behind others on their way");
+                break;
+            }
             used += cut_used;
             cuts += 1;
             match effect {
@@ -120,16 +126,20 @@ impl Connection {
 
     fn on_frame<'a>(&mut self, frame: &Frame<'a>, terms: &Terms<'_>) -> Effect<'a> {
         let payload_bytes = self.session.payload_bytes(frame);
-        self.requests = self.requests.wrapping_add(u32::from(!self.session.is_input(frame)));
+        let is_request = !self.session.is_input(frame);
         let effect = self.session.on_frame(frame, terms);
-        self.framer.expect_payload(payload_bytes);
+        if !matches!(effect, Effect::Later) {
+            self.requests = self.requests.wrapping_add(u32::from(is_request));
+            self.framer.expect_payload(payload_bytes);
+        }
         effect
     }
 
     fn on_too_long<'a>(&mut self, head: &[u8], terms: &Terms<'_>) -> Effect<'a> {
-        self.requests = self.requests.wrapping_add(1);
         let is_bare = self.framer.framing() == Framing::Bare;
-        self.session.on_too_long(head, is_bare, terms)
+        let effect = self.session.on_too_long(head, is_bare, terms);
+        self.requests = self.requests.wrapping_add(u32::from(!matches!(effect, Effect::Later)));
+        effect
     }
 
     /// Requests a framed peer sent while another was in progress have their turn.

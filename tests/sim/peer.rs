@@ -143,6 +143,7 @@ impl<'a> Peer<'a> {
     pub(crate) fn act(&mut self, desk: &mut Desk<'_>, effect: Effect<'_>) {
         match effect {
             Effect::Nothing
+            | Effect::Later
             | Effect::Upload(_)
             | Effect::Feed(_)
             | Effect::FeedEnd
@@ -233,8 +234,10 @@ impl<'a> Peer<'a> {
     }
 
     pub(crate) fn on_outcome(&mut self, desk: &mut Desk<'_>, outcome: Outcome) {
-        self.task = None;
         let reply = self.session.on_outcome(outcome, &desk.terms(), &desk.stamp());
+        if !self.session.is_busy() {
+            self.task = None;
+        }
         self.output.push(reply.bytes);
         for message in self.held.drain(..) {
             self.output.push_shared(message);
@@ -274,7 +277,8 @@ impl<'a> Peer<'a> {
         self.delivered_bytes += messages.len();
         let held: usize = self.held.iter().map(Shared::len).sum();
         let unread = self.output.message_bytes() + held + messages.len();
-        if self.session.is_busy() && !self.session.is_framed() {
+        let is_replying = self.session.is_busy() && !self.session.is_sending();
+        if is_replying && !self.session.is_framed() {
             self.held.push_back(messages);
         } else {
             self.output.push_shared(messages);

@@ -32,12 +32,15 @@ impl Peer<'_> {
         self.is_stalled = true;
         self.pump_kept(desk);
         while self.takes_input() && frames < frames_max {
+            let before = self.framer.clone();
             let cut = self.framer.cut(&shown[used..], self.is_at_end, terms.line_bytes_max);
             let (cut_used, effect) = match cut {
                 Cut::Frame { frame, used } => {
                     let payload_bytes = self.session.payload_bytes(&frame);
                     let effect = self.session.on_frame(&frame, &terms);
-                    self.framer.expect_payload(payload_bytes);
+                    if !matches!(effect, Effect::Later) {
+                        self.framer.expect_payload(payload_bytes);
+                    }
                     (used, effect)
                 }
                 Cut::TooLong { used: more } => {
@@ -52,6 +55,10 @@ impl Peer<'_> {
                     break;
                 }
             };
+            if matches!(effect, Effect::Later) {
+                self.framer = before;
+                break;
+            }
             used += cut_used;
             frames += 1;
             if let Effect::Echo(bytes) = &effect {

@@ -37,7 +37,7 @@ impl Session {
     /// How many bytes of payload follow this frame, whatever becomes of it.
     pub fn payload_bytes(&self, frame: &Frame<'_>) -> u64 {
         match self.speech.service {
-            Service::Line => input::payload_bytes(frame.body, self.style),
+            Service::Line => input::payload_bytes(frame.body, self.style()),
             _ => 0,
         }
     }
@@ -99,7 +99,7 @@ impl Session {
     /// A framed line came while a request is in progress.
     pub(super) fn keep<'a>(&mut self, line: &'a [u8]) -> Effect<'a> {
         debug_assert!(self.is_framed(), "invariant 1: a plain peer is not read while it waits");
-        let request = request::parse(line, self.style);
+        let request = request::parse(line, self.style());
         self.payload = Payload::Nobodys;
         let feeds = match request {
             Ok(frame @ (Request::In | Request::Eof | Request::Winch { .. })) => {

@@ -5,8 +5,9 @@
 //! or move a byte.
 //!
 //! Invariants:
-//! 1. A session awaits at most one outcome; while it does, a plain peer's frames are not taken, and
-//!    a framed peer's are kept, in order, up to a limit.
+//! 1. A session awaits at most one outcome, and meanwhile a plain peer's frames are not taken, and a
+//!    framed peer's are kept, in order, up to a limit; or it awaits the room's answers to a limited
+//!    number of messages, and meanwhile takes further messages alone.
 //! 2. Nothing is taken once the session is over.
 //! 3. Payload, and what else comes for a request (`feeding`), belongs to the last request before it
 //!    that takes any, be it in progress or kept.
@@ -17,6 +18,7 @@ mod requests;
 mod waiting;
 
 use super::effect::{Effect, RunRequest, Stdin};
+use super::limits::SENDS_MAX;
 use super::line::{Frame, Framing};
 use super::refusal::{Code, Refusal};
 use super::reply::Style;
@@ -76,6 +78,10 @@ enum Stage {
     Ready,
     /// An outcome is awaited, of a request that takes this beyond its line.
     Busy(Feeds),
+    /// Answers of the room are awaited, to so many messages; the next message is taken at once.
+    Sending(u8),
+    /// The same, and what comes next is no such message, and waits.
+    Sent(u8),
     /// The head of an HTTP request is being read.
     Head,
     /// The same, and nothing of ours is asked for.
@@ -84,14 +90,24 @@ enum Stage {
     Over,
 }
 
+/// How the client speaks, and is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// In lines.
+    Lines,
+    /// In messages without newlines.
+    Bare,
+    /// In lines, and it is answered in frames.
+    Framed,
+}
+
 /// The state of one connection's conversation.
 #[derive(Debug)]
 pub struct Session {
     speech: Speech,
-    style: Style,
+    manner: Manner,
     stage: Stage,
     permit: Permit,
-    is_bare: bool,
     is_named: bool,
     payload: Payload,
     waiting: Option<Box<Waiting>>,
@@ -102,10 +118,9 @@ impl Session {
     pub fn new(speech: Speech, permit: Permit) -> Self {
         Self {
             speech,
-            style: Style::Plain,
+            manner: Manner::Lines,
             stage: Stage::First,
             permit,
-            is_bare: false,
             is_named: false,
             payload: Payload::Nobodys,
             waiting: None,
@@ -128,12 +143,12 @@ impl Session {
 
     /// Whether replies are frames.
     pub fn is_framed(&self) -> bool {
-        self.style == Style::Framed
+        self.manner == Manner::Framed
     }
 
     /// Whether the client was found to send no newlines.
     pub fn is_bare(&self) -> bool {
-        self.is_bare
+        self.manner == Manner::Bare
     }
 
     /// Whether the peer has a name, and so receives messages.
@@ -143,7 +158,12 @@ impl Session {
 
     /// Whether an outcome is awaited.
     pub fn is_busy(&self) -> bool {
-        matches!(self.stage, Stage::Busy(_))
+        matches!(self.stage, Stage::Busy(_)) || self.is_sending()
+    }
+
+    /// Whether what is awaited is the room's answers to messages.
+    pub fn is_sending(&self) -> bool {
+        matches!(self.stage, Stage::Sending(_) | Stage::Sent(_))
     }
 
     /// Whether a message would be taken now.
@@ -152,7 +172,8 @@ impl Session {
             Stage::Busy(_) => {
                 self.is_framed() && !self.waiting.as_ref().is_some_and(|w| w.is_full())
             }
-            Stage::Over => false,
+            Stage::Sending(sends) => sends < SENDS_MAX,
+            Stage::Sent(_) | Stage::Over => false,
             Stage::First | Stage::Ready | Stage::Head | Stage::StrangeHead => true,
         }
     }
@@ -169,10 +190,13 @@ impl Session {
 
     /// A message came.
     pub fn on_frame<'a>(&mut self, frame: &Frame<'a>, terms: &Terms<'_>) -> Effect<'a> {
+        if self.is_sending() {
+            return self.send_more(frame.body);
+        }
         if self.is_busy() {
             return self.keep(frame.body);
         }
-        self.is_bare = frame.is_bare;
+        self.note_manner(frame.is_bare);
         let effect = self.act(frame, terms);
         self.payload =
             if self.feeds() == Feeds::File { Payload::InProgress } else { Payload::Nobodys };
@@ -181,11 +205,14 @@ impl Session {
 
     /// A line over the limit came, or as much of it as there may be: `head`.
     pub fn on_too_long<'a>(&mut self, head: &[u8], is_bare: bool, terms: &Terms<'_>) -> Effect<'a> {
+        if self.is_sending() {
+            return self.later();
+        }
         if self.is_busy() {
             self.waiting.get_or_insert_default().push(Kept::TooLong);
             return Effect::Nothing;
         }
-        self.is_bare = is_bare;
+        self.note_manner(is_bare);
         if self.speech.service == Service::Metrics {
             return self.end(Vec::new());
         }
@@ -254,6 +281,16 @@ impl Session {
             Service::Chat | Service::Talk if !self.is_named => self.join(trim(frame.body)),
             Service::Chat => self.on_chat(frame.body),
             Service::Talk => self.on_talk(frame.body),
+        }
+    }
+
+    fn style(&self) -> Style {
+        if self.is_framed() { Style::Framed } else { Style::Plain }
+    }
+
+    fn note_manner(&mut self, is_bare: bool) {
+        if !self.is_framed() {
+            self.manner = if is_bare { Manner::Bare } else { Manner::Lines };
         }
     }
 

@@ -23,7 +23,11 @@ impl Session {
     /// What was awaited came out.
     pub fn on_outcome(&mut self, outcome: Outcome, terms: &Terms<'_>, stamp: &Stamp) -> Reply {
         debug_assert!(self.is_busy(), "invariant 1: an outcome was awaited");
-        self.stage = Stage::Ready;
+        self.stage = match self.stage {
+            Stage::Sending(sends @ 2..) => Stage::Sending(sends - 1),
+            Stage::Sent(sends @ 2..) => Stage::Sent(sends - 1),
+            _ => Stage::Ready,
+        };
         self.end_feeding();
         let bytes = match outcome {
             Outcome::Room(answer) => self.on_answer(answer, terms, stamp),
@@ -99,7 +103,7 @@ impl Session {
     pub(super) fn done(&self, keys: &[Key<'_>], payload: &[u8]) -> Vec<u8> {
         match payload {
             _ if self.is_framed() => reply::done(keys, payload),
-            [text @ .., b'\n'] if self.is_bare => text.to_vec(),
+            [text @ .., b'\n'] if self.is_bare() => text.to_vec(),
             _ => payload.to_vec(),
         }
     }
@@ -115,7 +119,7 @@ impl Session {
     /// `text` as a message of its own: a line, or what a bare client takes for one.
     pub(super) fn spoken(&self, text: &[u8]) -> Vec<u8> {
         let mut bytes = text.to_vec();
-        if !self.is_bare {
+        if !self.is_bare() {
             bytes.push(b'\n');
         }
         bytes

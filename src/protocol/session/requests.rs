@@ -7,21 +7,21 @@ use std::borrow::Cow;
 use super::super::effect::{
     Account, Call, Effect, FileRequest, FileWish, Form, RunRequest, Stdin, UploadRequest,
 };
-use super::super::limits::VERSION;
+use super::super::limits::{SENDS_LINE_BYTES_MAX, VERSION};
 use super::super::line::Frame;
 use super::super::name::Name;
 use super::super::refusal::{Code, Refusal};
-use super::super::reply::{Key, Style};
+use super::super::reply::Key;
 use super::super::request::{self, Message, Request};
 use super::super::speech::Service;
 use super::super::text::trim;
 use super::super::wording;
-use super::{Feeds, Permit, Session, Stage, Terms, Uploads};
+use super::{Feeds, Manner, Permit, Session, Stage, Terms, Uploads};
 
 impl Session {
     /// A message on `line`.
     pub(super) fn on_line<'a>(&mut self, frame: &Frame<'a>, terms: &Terms<'_>) -> Effect<'a> {
-        match request::parse(frame.body, self.style) {
+        match request::parse(frame.body, self.style()) {
             Ok(Request::Echo) => self.on_words(frame),
             Ok(request) => self.on_request(request, terms),
             Err(refusal) => self.refuse(&refusal),
@@ -106,7 +106,7 @@ impl Session {
     }
 
     fn on_version<'a>(&mut self, terms: &Terms<'_>) -> Effect<'a> {
-        self.style = Style::Framed;
+        self.manner = Manner::Framed;
         if self.is_named {
             return self.await_outcome(Effect::Room(Call::Reform(Form::Framed)));
         }
@@ -162,21 +162,18 @@ impl Session {
 
     /// A request on `chat`.
     pub(super) fn on_chat<'a>(&mut self, line: &'a [u8]) -> Effect<'a> {
-        let operands = line.strip_prefix(b"send");
         match trim(line) {
             b"get_list" => self.await_outcome(Effect::Room(Call::List)),
             b"quit" | b"close" => self.end(Vec::new()),
-            _ if operands.is_some_and(|rest| matches!(rest.first(), None | Some(b' ' | b'\t'))) => {
-                match request::send(trim(operands.unwrap_or_default())) {
-                    Ok(message) => self.send(&message),
-                    Err(refusal) => self.refuse(&refusal),
-                }
-            }
-            _ => self.refuse(&Refusal::quoting(
-                Code::BadRequest,
-                line,
-                "use: get_list, send all TEXT, send USER... : TEXT, or quit",
-            )),
+            _ => match chat_operands(line).map(request::send) {
+                Some(Ok(message)) => self.send(&message),
+                Some(Err(refusal)) => self.refuse(&refusal),
+                None => self.refuse(&Refusal::quoting(
+                    Code::BadRequest,
+                    line,
+                    "use: get_list, send all TEXT, send USER... : TEXT, or quit",
+                )),
+            },
         }
     }
 
@@ -226,10 +223,46 @@ impl Session {
             let text = "take a name first: name USER";
             return self.refuse(&Refusal::new(Code::NoName, text));
         }
-        self.await_outcome(Effect::Room(Call::Send {
+        self.stage = match self.stage {
+            Stage::Sending(sends) => Stage::Sending(sends + 1),
+            _ => Stage::Sending(1),
+        };
+        Effect::Room(Call::Send {
             users: message.users.map(Cow::Borrowed),
             text: Cow::Borrowed(message.text),
-        }))
+        })
+    }
+
+    /// A message or line that came while messages are on their way to the room: a further message
+    /// goes after them, so that a stream of them does not wait for each answer; all else waits.
+    pub(super) fn send_more<'a>(&mut self, line: &'a [u8]) -> Effect<'a> {
+        let is_short = line.len() <= SENDS_LINE_BYTES_MAX;
+        match self.message_in(line).filter(|_| is_short) {
+            Some(message) => self.send(&message),
+            None => self.later(),
+        }
+    }
+
+    /// What comes next waits until all messages on their way are answered.
+    pub(super) fn later<'a>(&mut self) -> Effect<'a> {
+        if let Stage::Sending(sends) = self.stage {
+            self.stage = Stage::Sent(sends);
+        }
+        Effect::Later
+    }
+
+    /// The message that a line is, if it is one.
+    fn message_in<'a>(&self, line: &'a [u8]) -> Option<Message<'a>> {
+        match self.speech.service {
+            Service::Line => match request::parse(line, self.style()) {
+                Ok(Request::Send(message)) => Some(message),
+                Ok(Request::Echo) => request::piped(line),
+                _ => None,
+            },
+            Service::Chat => request::send(chat_operands(line)?).ok(),
+            Service::Talk => request::piped(line),
+            _ => None,
+        }
     }
 
     pub(super) fn refuse<'a>(&self, refusal: &Refusal) -> Effect<'a> {
@@ -238,7 +271,7 @@ impl Session {
 
     /// How messages are written to this peer.
     fn form(&self) -> Form {
-        match (self.speech.service, self.is_bare) {
+        match (self.speech.service, self.is_bare()) {
             _ if self.is_framed() => Form::Framed,
             (Service::Chat, true) => Form::ChatBare,
             (Service::Chat, false) => Form::Chat,
@@ -248,4 +281,10 @@ impl Session {
             (_, false) => Form::Plain,
         }
     }
+}
+
+/// What follows `send` on `chat`.
+fn chat_operands(line: &[u8]) -> Option<&[u8]> {
+    let operands = line.strip_prefix(b"send")?;
+    matches!(operands.first(), None | Some(b' ' | b'\t')).then(|| trim(operands))
 }

@@ -7,10 +7,8 @@ use std::collections::BTreeMap;
 
 use super::Worker;
 use crate::protocol::effect::Call;
-use crate::reactor::token::PeerId;
-use crate::server::mail::{Address, Mail};
+use crate::server::mail::{Address, Mail, Said};
 use crate::service::room::Room;
-use crate::transfer::segment::Shared;
 
 impl Worker {
     /// A peer asks the room, which is here. While another worker has no room for mail, callers
@@ -29,8 +27,7 @@ impl Worker {
         if from.worker == self.desk.worker {
             self.with(from.peer, |c, desk, _| c.on_answer(desk, answer));
         } else {
-            // Behind what was said before: who is told that it was, finds it delivered.
-            self.answers.push((from.worker, Mail::Answer(from.peer, answer)));
+            self.answers.push((from, answer));
         }
     }
 
@@ -58,18 +55,30 @@ impl Worker {
         // Taken out for the while: nobody who is given a message calls the room.
         let Some(mut room) = self.desk.room.take() else { return };
         let here = self.desk.worker;
-        let mut elsewhere: BTreeMap<usize, Vec<(PeerId, Shared)>> = BTreeMap::new();
+        let mut elsewhere: BTreeMap<usize, Said> = BTreeMap::new();
         room.hand_out(|Address { worker, peer }, messages| {
             if worker == here {
                 self.with(peer, |c, desk, _| c.deliver(desk, messages));
             } else {
-                elsewhere.entry(worker).or_default().push((peer, messages));
+                elsewhere.entry(worker).or_default().messages.push((peer, messages));
             }
         });
         self.desk.room = Some(room);
-        let mail = elsewhere.into_iter().map(|(worker, all)| (worker, Mail::Deliver(all)));
+        for (Address { worker, peer }, answer) in self.answers.drain(..) {
+            elsewhere.entry(worker).or_default().answers.push((peer, answer));
+        }
+        let mail = elsewhere.into_iter().map(|(worker, said)| (worker, Mail::Said(said)));
         self.unposted.extend(mail);
-        self.unposted.extend(self.answers.drain(..));
+    }
+
+    /// What was said in the room comes to this worker.
+    pub(super) fn on_said(&mut self, said: Said) {
+        for (peer, message) in said.messages {
+            self.with(peer, |c, desk, _| c.deliver(desk, message));
+        }
+        for (peer, answer) in said.answers {
+            self.with(peer, |c, desk, _| c.on_answer(desk, answer));
+        }
     }
 
     /// Posts what could not be posted before; order is kept for each worker.

@@ -27,8 +27,9 @@ use super::connection::{Connection, Fate, Task, Why};
 use super::desk::{Common, Desk};
 use super::drive::stopping;
 use super::log::{Field, Level};
-use super::mail::{Arrival, HOME, Mail};
+use super::mail::{Address, Arrival, HOME, Mail};
 use super::upload::Stored;
+use crate::protocol::effect::Answer;
 use crate::protocol::refusal::Code;
 use crate::protocol::speech::Service;
 use crate::protocol::wording;
@@ -60,7 +61,7 @@ pub(crate) struct Worker {
     /// Mail another worker had no room for, by its number.
     unposted: VecDeque<(usize, Mail)>,
     /// The room's answers of this turn to peers of other workers.
-    answers: Vec<(usize, Mail)>,
+    answers: Vec<(Address, Answer)>,
     started: Instant,
     /// Other workers that have not ended, as far as the home knows.
     others: usize,
@@ -156,6 +157,7 @@ impl Worker {
         loop {
             self.hand_out();
             self.settle();
+            self.desk.post_calls();
             // Who was closed has left the room, which others are to be told in this very turn.
             let is_quiet = self.desk.room.as_ref().is_none_or(Room::is_quiet);
             if is_quiet && self.answers.is_empty() {
@@ -286,13 +288,13 @@ impl Worker {
                 self.desk.discard(deposit);
             }
             Mail::Stored(peer, stored) => self.with(peer, |c, desk, _| c.on_stored(desk, stored)),
-            Mail::Answer(peer, answer) => self.with(peer, |c, desk, _| c.on_answer(desk, answer)),
-            Mail::Deliver(messages) => {
-                for (peer, message) in messages {
-                    self.with(peer, |c, desk, _| c.deliver(desk, message));
+            Mail::Said(said) => self.on_said(said),
+            Mail::Calls(calls) => {
+                for (from, call) in calls {
+                    self.on_call(from, call);
+                    self.hand_out_if_full();
                 }
             }
-            Mail::Call(from, call) => self.on_call(from, call),
             Mail::Left(host) => {
                 if let Some(acceptor) = &mut self.acceptor {
                     acceptor.on_left(host);
