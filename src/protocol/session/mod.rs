@@ -5,9 +5,9 @@
 //! or move a byte.
 //!
 //! Invariants:
-//! 1. A session awaits at most one outcome, and meanwhile a plain peer's frames are not taken, and a
-//!    framed peer's are kept, in order, up to a limit; or it awaits the room's answers to a limited
-//!    number of messages, and meanwhile takes further messages alone.
+//! 1. A session awaits at most one outcome, and meanwhile a plain peer's frames are not taken, and
+//!    a framed peer's are kept, in order, up to a limit; or it awaits the room's answers to a
+//!    limited number of messages, and meanwhile takes further messages alone.
 //! 2. Nothing is taken once the session is over.
 //! 3. Payload, and what else comes for a request (`feeding`), belongs to the last request before it
 //!    that takes any, be it in progress or kept.
