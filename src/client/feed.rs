@@ -1,47 +1,24 @@
-//! `Feed`: standard input on its way to the server: its lines as requests, and what is asked by
-//! each; or all of it as a command's input, in frames.
+//! `Feed`: standard input on its way to the server: its lines as requests, or all of it as a
+//! command's input, in frames.
 //!
 //! What it does not do: send them (`wire`), or wait for input. A line is passed on when it is
 //! whole; one that is longer than a request ever is, is passed on as it comes.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::OsStringExt as _;
-use std::path::PathBuf;
 
+use super::asked::{Asked, asked};
 use super::failure::Failure;
 use crate::protocol::input;
 use crate::protocol::limits::LINE_BYTES_MAX;
 use crate::protocol::reply::{self, Style};
-use crate::protocol::request::{self, Request};
 
 /// Bytes that are read from standard input at once, at most.
 const READ_BYTES: usize = 64 * 1024;
 /// Requests that may wait for their replies; the server keeps no more either.
 const ASKED_MAX: usize = 1024;
-
-/// What a line asked for, as far as its reply is shown in a special way.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// The line itself.
-    Echo,
-    /// A file from byte `offset` on, to be kept as `target`.
-    Save {
-        /// Where it goes.
-        target: PathBuf,
-        /// Where it begins, in bytes.
-        offset: u64,
-    },
-    /// The end.
-    Quit,
-    /// Anything else.
-    Other,
-    /// Something the server was not asked for; this is to be said instead.
-    Told(String),
-}
 
 /// What is made of a line.
 enum Form {
@@ -53,7 +30,7 @@ enum Form {
     Input,
 }
 
-/// Standard input, and the requests from it that were not answered yet, in order.
+/// Standard input.
 pub(super) struct Feed {
     input: File,
     form: Form,
@@ -61,8 +38,6 @@ pub(super) struct Feed {
     is_long: bool,
     raw_left: u64,
     is_at_end: bool,
-    /// What was asked and not answered.
-    pub(super) asked: VecDeque<Asked>,
 }
 
 impl Feed {
@@ -84,15 +59,7 @@ impl Feed {
     fn new(form: Form) -> Result<Self, Failure> {
         let input = io::stdin().as_fd().try_clone_to_owned();
         let input = input.map_err(|error| Failure::local("standard input", &error))?.into();
-        Ok(Self {
-            input,
-            form,
-            line: Vec::new(),
-            is_long: false,
-            raw_left: 0,
-            is_at_end: false,
-            asked: VecDeque::new(),
-        })
+        Ok(Self { input, form, line: Vec::new(), is_long: false, raw_left: 0, is_at_end: false })
     }
 
     /// Whether standard input ended.
@@ -106,17 +73,27 @@ impl Feed {
         self.is_at_end && !matches!(self.form, Form::Input)
     }
 
-    /// Whether more requests may be under way.
-    pub(super) fn wants_input(&self) -> bool {
-        !self.is_at_end && self.asked.len() < ASKED_MAX
+    /// Whether more may be read, while so many requests are under way.
+    pub(super) fn wants_input(&self, asked: usize) -> bool {
+        !self.is_at_end && asked < ASKED_MAX
     }
 
-    /// Reads what is there, and appends the requests in it to `outbox`.
-    pub(super) fn read(&mut self, outbox: &mut Vec<u8>) -> Result<(), Failure> {
+    /// Nothing more is read.
+    pub(super) fn stop(&mut self) {
+        self.is_at_end = true;
+    }
+
+    /// Reads what is there, and appends the requests in it to `outbox`, and what they ask for to
+    /// `all`.
+    pub(super) fn read(
+        &mut self,
+        outbox: &mut Vec<u8>,
+        all: &mut VecDeque<Asked>,
+    ) -> Result<(), Failure> {
         let mut buffer = vec![0; READ_BYTES];
         match self.input.read(&mut buffer) {
-            Ok(0) => self.on_end(outbox),
-            Ok(count) => self.on_bytes(&buffer[..count], outbox),
+            Ok(0) => self.on_end(outbox, all),
+            Ok(count) => self.on_bytes(&buffer[..count], outbox, all),
             Err(error)
                 if matches!(
                     error.kind(),
@@ -127,16 +104,16 @@ impl Feed {
         Ok(())
     }
 
-    fn on_end(&mut self, outbox: &mut Vec<u8>) {
+    fn on_end(&mut self, outbox: &mut Vec<u8>, all: &mut VecDeque<Asked>) {
         self.is_at_end = true;
         if matches!(self.form, Form::Input) {
             outbox.extend_from_slice(b"eof 0\n");
         } else if self.is_long || !self.line.is_empty() {
-            self.on_bytes(b"\n", outbox);
+            self.on_bytes(b"\n", outbox, all);
         }
     }
 
-    fn on_bytes(&mut self, mut bytes: &[u8], outbox: &mut Vec<u8>) {
+    fn on_bytes(&mut self, mut bytes: &[u8], outbox: &mut Vec<u8>, all: &mut VecDeque<Asked>) {
         if matches!(self.form, Form::Input) {
             return outbox.extend(reply::frame("in", &[], bytes));
         }
@@ -159,12 +136,12 @@ impl Feed {
             }
             self.line.extend_from_slice(piece);
             if newline.is_some() {
-                self.on_line(outbox);
+                self.on_line(outbox, all);
             } else if self.line.len() > LINE_BYTES_MAX {
                 self.is_long = true;
                 self.start(outbox);
                 outbox.append(&mut self.line);
-                self.asked.push_back(Asked::Other);
+                all.push_back(Asked::Other);
             }
         }
     }
@@ -175,7 +152,7 @@ impl Feed {
         }
     }
 
-    fn on_line(&mut self, outbox: &mut Vec<u8>) {
+    fn on_line(&mut self, outbox: &mut Vec<u8>, all: &mut VecDeque<Asked>) {
         let line = std::mem::take(&mut self.line);
         let body = line.strip_suffix(b"\n").unwrap_or(&line);
         let body = body.strip_suffix(b"\r").unwrap_or(body);
@@ -191,7 +168,7 @@ impl Feed {
                 self.raw_left = input::payload_bytes(body, Style::Framed);
             }
         }
-        self.asked.extend(asked);
+        all.extend(asked);
     }
 }
 
@@ -201,49 +178,24 @@ impl AsFd for Feed {
     }
 }
 
-/// What a framed server answers to `line`; nothing for the frames that are no requests.
-fn asked(line: &[u8]) -> Option<Asked> {
-    Some(match request::parse(line, Style::Framed) {
-        Ok(Request::In | Request::Eof | Request::Winch { .. }) => return None,
-        Ok(Request::Echo) => Asked::Echo,
-        Ok(Request::Quit) => Asked::Quit,
-        Ok(Request::Download { offset, path }) => save(path, offset),
-        Ok(_) | Err(_) => Asked::Other,
-    })
-}
-
-fn save(path: &[u8], offset: u64) -> Asked {
-    let base = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    let target = PathBuf::from(OsString::from_vec([b"client_", base].concat()));
-    if target.symlink_metadata().is_ok() {
-        let text = format!("error exists: {} is there already", target.display());
-        return Asked::Told(text);
-    }
-    Asked::Save { target, offset }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
-    fn fed(form: Form, pieces: &[&[u8]]) -> (String, Vec<Asked>) {
+    fn fed(form: Form, pieces: &[&[u8]]) -> (String, Vec<String>) {
         let input = File::open("/dev/null").expect("there is one");
-        let mut feed = Feed {
-            input,
-            form,
-            line: Vec::new(),
-            is_long: false,
-            raw_left: 0,
-            is_at_end: false,
-            asked: VecDeque::new(),
-        };
-        let mut outbox = Vec::new();
+        let mut feed =
+            Feed { input, form, line: Vec::new(), is_long: false, raw_left: 0, is_at_end: false };
+        let (mut outbox, mut all) = (Vec::new(), VecDeque::new());
         for piece in pieces {
-            feed.on_bytes(piece, &mut outbox);
+            feed.on_bytes(piece, &mut outbox, &mut all);
         }
-        assert!(feed.read(&mut outbox).is_ok(), "/dev/null can be read");
-        assert!(feed.is_at_end() && !feed.wants_input());
-        (String::from_utf8_lossy(&outbox).into_owned(), feed.asked.into())
+        assert!(feed.read(&mut outbox, &mut all).is_ok(), "/dev/null can be read");
+        assert!(feed.is_at_end() && !feed.wants_input(0));
+        let all = all.iter().map(|asked| format!("{asked:?}")).collect();
+        (String::from_utf8_lossy(&outbox).into_owned(), all)
     }
 
     #[test]
@@ -257,6 +209,7 @@ mod tests {
             save("client_no-such-target", 5),
             save("client_x", 0),
         ];
+        let expected = expected.map(|asked| format!("{asked:?}"));
         for step in 1..lines.len() {
             let pieces: Vec<_> = lines.chunks(step).collect();
             let (sent, asked) = fed(Form::Requests, &pieces);
@@ -277,7 +230,7 @@ mod tests {
     fn input_of_a_command_comes_in_frames_whatever_it_holds() {
         let (sent, asked) = fed(Form::Input, &[b"a\nquit\n", b"\xff"]);
         assert_eq!(sent, "in 7\na\nquit\nin 1\n\u{fffd}eof 0\n");
-        assert_eq!(asked, []);
+        assert!(asked.is_empty());
     }
 
     #[test]
@@ -285,6 +238,6 @@ mod tests {
         let long = vec![b'x'; LINE_BYTES_MAX + 1];
         let (sent, asked) = fed(Form::Requests, &[&long, &long, b"\nping"]);
         assert_eq!(sent.len(), 2 * long.len() + 6);
-        assert_eq!(asked, [Asked::Other, Asked::Other]);
+        assert_eq!(asked, ["Other", "Other"]);
     }
 }

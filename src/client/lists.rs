@@ -67,7 +67,7 @@ fn answered(
 }
 
 /// The names of `users: A B C`.
-fn users_of(answer: &[u8]) -> Option<Vec<&[u8]>> {
+pub(super) fn users_of(answer: &[u8]) -> Option<Vec<&[u8]>> {
     let names = answer.strip_suffix(b"\n").unwrap_or(answer).strip_prefix(b"users:")?;
     Some(names.split(|byte| *byte == b' ').filter(|name| !name.is_empty()).collect())
 }

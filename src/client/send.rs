@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::feed::Feed;
 use super::tally::STATUS_PARTLY;
 use super::watch::Watch;
-use super::wire::{Wire, misplaced};
+use super::wire::{Wire, is_event, misplaced};
 use crate::protocol::name::Name;
 use crate::protocol::reply::Header;
 
@@ -32,8 +32,8 @@ pub(super) fn send(
     wire.feed = Some(Feed::messages(&start)?);
     while is_open(&wire) {
         let header = match wire.arrived()? {
-            Some(header) if matches!(header.kind.as_str(), "msg" | "note") => {
-                wire.text(&mut watch)?;
+            Some(header) if is_event(&header) => {
+                wire.event(&header, &mut watch)?;
                 continue;
             }
             Some(header) => header,
@@ -43,7 +43,7 @@ pub(super) fn send(
                 continue;
             }
         };
-        if wire.feed.as_mut().and_then(|feed| feed.asked.pop_front()).is_none() {
+        if wire.asked.pop_front().is_none() {
             return Err(misplaced(&header));
         }
         tally.on_reply(&header, &mut wire, &mut watch)?;
@@ -53,7 +53,7 @@ pub(super) fn send(
 
 /// Whether lines or their replies are to come.
 fn is_open(wire: &Wire) -> bool {
-    wire.feed.as_ref().is_some_and(|feed| !feed.is_at_end() || !feed.asked.is_empty())
+    !wire.asked.is_empty() || wire.feed.as_ref().is_some_and(|feed| !feed.is_at_end())
 }
 
 /// How the request of a message begins.

@@ -17,7 +17,7 @@ use super::run::{ending, failing};
 use super::watch::Watch;
 use super::wire::{Wire, misplaced};
 use crate::protocol::limits::TERM_BYTES_MAX;
-use crate::protocol::reply;
+use crate::protocol::reply::{self, Header};
 use crate::sys::terminal::{self, RawMode};
 
 /// Keys that are read at once; more come from a pipe alone.
@@ -26,13 +26,25 @@ const READ_BYTES: usize = 16 * 1024;
 /// Runs `command` on a terminal and gives its exit status.
 pub(super) fn run(common: &Common, command: &str) -> Result<u8, Failure> {
     let (mut wire, mut watch) = Wire::open(common)?;
+    let ended = lend(&mut wire, &mut watch, command).inspect_err(|_| wire.abandon())?;
+    let Some(header) = ended else {
+        wire.abandon();
+        return Err(Failure::Failed("left (~.); the command is ended".to_owned()));
+    };
+    if header.kind == "done" { ending(&header) } else { failing(&header, &mut wire, &mut watch) }
+}
+
+/// Asks for `command` and lends it this terminal, until it ends. Gives the final frame, whose
+/// payload is to come, or nothing where the user left it running.
+pub(super) fn lend(
+    wire: &mut Wire,
+    watch: &mut Watch,
+    command: &str,
+) -> Result<Option<Header>, Failure> {
     watch.take_sizes()?;
     // In one piece: the command begins with this size.
     wire.push(format!("run@pty {command}\n{}", winch(true)).as_bytes());
-    let mut seat = Seat::take(&mut watch)?;
-    let status = seat.follow(&mut wire, &mut watch).inspect_err(|_| wire.abandon());
-    drop(seat);
-    status
+    Seat::take(watch)?.follow(wire, watch)
 }
 
 /// This terminal, as far as it is one.
@@ -41,6 +53,8 @@ struct Seat {
     keys: Keys,
     /// No more keys come.
     is_ended: bool,
+    /// The user has had enough of it.
+    is_left: bool,
     raw: Option<RawMode>,
     out: Out,
 }
@@ -51,7 +65,8 @@ impl Seat {
         let input = stdin.as_fd().try_clone_to_owned();
         let input = input.map_err(|error| Failure::local("standard input", &error))?.into();
         let out = Out::stdout()?;
-        let mut seat = Self { input, keys: Keys::new(), is_ended: false, raw: None, out };
+        let mut seat =
+            Self { input, keys: Keys::new(), is_ended: false, is_left: false, raw: None, out };
         if stdin.is_terminal() {
             seat.begin_raw()?;
         } else {
@@ -67,9 +82,9 @@ impl Seat {
         Ok(())
     }
 
-    /// Passes on keys and what is shown, until the command ends.
-    fn follow(&mut self, wire: &mut Wire, watch: &mut Watch) -> Result<u8, Failure> {
-        loop {
+    /// Passes on keys and what is shown, until the command ends or is left.
+    fn follow(&mut self, wire: &mut Wire, watch: &mut Watch) -> Result<Option<Header>, Failure> {
+        while !self.is_left {
             if watch.takes_size() {
                 // Whoever continued us may have set modes of its own.
                 if self.raw.is_some() {
@@ -91,12 +106,12 @@ impl Seat {
                         self.out.write(piece, watch)?;
                     }
                 }
-                "msg" | "note" => drop(wire.text(watch)?),
-                "done" => return ending(&header),
-                "fail" => return failing(&header, wire, watch),
+                "msg" | "note" => wire.event(&header, watch)?,
+                "done" | "fail" => return Ok(Some(header)),
                 _ => return Err(misplaced(&header)),
             }
         }
+        Ok(None)
     }
 
     fn wait(&mut self, wire: &mut Wire, watch: &mut Watch) -> Result<(), Failure> {
@@ -133,7 +148,7 @@ impl Seat {
 
     fn grant(&mut self, wish: Wish) -> Result<(), Failure> {
         match wish {
-            Wish::Leave => return Err(Failure::Failed("left (~.); the command is ended".into())),
+            Wish::Leave => self.is_left = true,
             Wish::Help => {
                 // A terminal that has gone is noticed elsewhere.
                 let _ = io::stderr().write_all(HELP.as_bytes());

@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::progress::Progress;
 use super::tally::Tally;
 use super::watch::Watch;
-use super::wire::{Wire, broken, misplaced};
+use super::wire::{Wire, broken, is_event, misplaced};
 use crate::protocol::reply::Header;
 
 /// Bytes that are read of a file at once.
@@ -48,36 +48,13 @@ fn upload_one(
         Some(open) => open,
         None => Wire::open(common)?,
     };
-    let progress = Progress::new(parcel.size, !common.quiet).of(&store.name);
-    let stored = send(&mut wire, &mut watch, &mut parcel, &store.name, progress);
-    if parcel.left == 0 && wire.unsent() == 0 {
+    let stored = parcel.send(&mut wire, &mut watch, &store.name, !common.quiet);
+    if parcel.is_sent(&wire) {
         *connection = Some((wire, watch));
     } else {
         wire.abandon();
     }
     stored
-}
-
-fn send(
-    wire: &mut Wire,
-    watch: &mut Watch,
-    parcel: &mut Parcel,
-    name: &str,
-    mut progress: Progress,
-) -> Result<(), Failure> {
-    wire.say(&format!("upload {} {name}", parcel.size));
-    let header = send_bytes(wire, watch, parcel, &mut progress);
-    progress.clear();
-    let header = header?;
-    match header.kind.as_str() {
-        "done" if parcel.left > 0 => Err(broken("a file stored before all of it was sent")),
-        "done" if header.number("size") != Some(parcel.size) => {
-            Err(broken("a file stored in another size"))
-        }
-        "done" => wire.text(watch).map(drop),
-        "fail" => Err(wire.refusal(&header, watch)?),
-        _ => Err(misplaced(&header)),
-    }
 }
 
 /// Sends the bytes until the answer comes, which may be before all are sent where it is no.
@@ -94,10 +71,11 @@ fn send_bytes(
             progress.on_bytes(piece.len());
         }
         match wire.arrived()? {
-            Some(header) if matches!(header.kind.as_str(), "msg" | "note") => {
-                wire.text(watch)?;
+            Some(header) if is_event(&header) => wire.event(&header, watch)?,
+            Some(header) => {
+                wire.has_more = false;
+                return Ok(header);
             }
-            Some(header) => return Ok(header),
             None if wire.is_over() => return Err(wire.lost()),
             None => {
                 wire.has_more = parcel.left > 0;
@@ -108,7 +86,7 @@ fn send_bytes(
 }
 
 /// A file that is being sent.
-struct Parcel {
+pub(super) struct Parcel {
     file: File,
     label: String,
     /// Bytes it had when it was opened, from where it is read on.
@@ -119,7 +97,8 @@ struct Parcel {
 }
 
 impl Parcel {
-    fn open(source: &Source) -> Result<Self, Failure> {
+    /// Opens it, which for what comes through a pipe means gathering it.
+    pub(super) fn open(source: &Source) -> Result<Self, Failure> {
         let (label, opened) = match source {
             Source::File(path) => (path.display().to_string(), open_file(path)),
             Source::Stdin => ("standard input".to_owned(), open_stdin()),
@@ -130,6 +109,40 @@ impl Parcel {
             }
             Err(error) => Err(Failure::local(&label, &error)),
         }
+    }
+
+    /// Asks for it to be stored as `name`, sends it, and waits for the answer.
+    pub(super) fn send(
+        &mut self,
+        wire: &mut Wire,
+        watch: &mut Watch,
+        name: &str,
+        has_progress: bool,
+    ) -> Result<(), Failure> {
+        wire.say(&format!("upload {} {name}", self.size));
+        let mut progress = Progress::new(self.size, has_progress).of(name);
+        let header = send_bytes(wire, watch, self, &mut progress);
+        progress.clear();
+        let header = header?;
+        match header.kind.as_str() {
+            "done" if self.left > 0 => Err(broken("a file stored before all of it was sent")),
+            "done" if header.number("size") != Some(self.size) => {
+                Err(broken("a file stored in another size"))
+            }
+            "done" => wire.text(watch).map(drop),
+            "fail" => Err(wire.refusal(&header, watch)?),
+            _ => Err(misplaced(&header)),
+        }
+    }
+
+    /// Whether all of it is on its way, so that the connection can be used for something else.
+    pub(super) fn is_sent(&self, wire: &Wire) -> bool {
+        self.left == 0 && wire.unsent() == 0
+    }
+
+    /// Its size in bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.size
     }
 
     /// The next piece. A file that has another size by now is not sent to its end: the server then

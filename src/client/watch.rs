@@ -19,25 +19,28 @@ pub(super) fn now() -> Instant {
 /// How long a server may take to end what was taken back, in milliseconds.
 const CANCEL_MS: u64 = 2_000;
 
+/// What is told of a terminal by signals.
+const SIZES: [Signal; 2] = [Signal::Resize, Signal::Continue];
+
 /// When a command gives up.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline {
     at: Option<Instant>,
     limit_ms: u64,
+    /// Whether the user chose it.
+    is_option: bool,
 }
 
 impl Deadline {
     /// After `timeout_ms` from now; never where there is none.
     pub(super) fn after(timeout_ms: Option<u64>) -> Self {
         let at = timeout_ms.and_then(|ms| now().checked_add(Duration::from_millis(ms)));
-        Self { at, limit_ms: timeout_ms.unwrap_or(0) }
+        Self { at, limit_ms: timeout_ms.unwrap_or(0), is_option: true }
     }
 
-    /// The same, but no later than so long from now.
-    fn or_after(self, timeout_ms: u64) -> Self {
-        let other = Self::after(Some(timeout_ms));
-        let is_sooner = self.at.is_some_and(|at| other.at.is_none_or(|other| at < other));
-        if is_sooner { self } else { other }
+    /// The same, by landline's own choice.
+    pub(super) fn own(limit_ms: u64) -> Self {
+        Self { is_option: false, ..Self::after(Some(limit_ms)) }
     }
 
     /// How long is left, rounded up; `None` is for ever.
@@ -49,7 +52,8 @@ impl Deadline {
     pub(super) fn check(&self) -> Result<(), Failure> {
         if self.left_ms() == Some(0) {
             let seconds = Duration::from_millis(self.limit_ms).as_secs_f64();
-            return Err(Failure::Unreachable(format!("gave up after {seconds} s (--timeout)")));
+            let option = if self.is_option { " (--timeout)" } else { "" };
+            return Err(Failure::Unreachable(format!("gave up after {seconds} s{option}")));
         }
         Ok(())
     }
@@ -63,8 +67,11 @@ pub(super) fn ms_until(at: Instant) -> u64 {
 
 /// What ends a wait besides what is waited for.
 pub(super) struct Watch {
-    signals: Signals,
+    /// None where others take them.
+    signals: Option<Signals>,
     deadline: Deadline,
+    /// When a server that was told to end something is left.
+    patience: Deadline,
     interrupt: Interrupt,
     /// The terminal has another size, or is ours again.
     is_resized: bool,
@@ -88,7 +95,14 @@ impl Watch {
     pub(super) fn new(deadline: Deadline) -> io::Result<Self> {
         let mut signals = Signals::take()?;
         signals.take_more(&[Signal::Quit])?;
-        Ok(Self { signals, deadline, interrupt: Interrupt::Ends, is_resized: false })
+        Ok(Self { signals: Some(signals), ..Self::deaf(deadline) })
+    }
+
+    /// The same on a thread to which no signals come.
+    pub(super) fn deaf(deadline: Deadline) -> Self {
+        let patience = Deadline::after(None);
+        let interrupt = Interrupt::Ends;
+        Self { signals: None, deadline, patience, interrupt, is_resized: false }
     }
 
     /// The first interrupt takes back the request in progress: `Wire` says so to the server, which
@@ -97,10 +111,23 @@ impl Watch {
         self.interrupt = Interrupt::TakesBack;
     }
 
+    /// An interrupt ends the command again. Says whether one took back the request that ended.
+    pub(super) fn end_on_interrupt(&mut self) -> bool {
+        let was_cancelled = self.is_cancelled();
+        (self.interrupt, self.patience) = (Interrupt::Ends, Deadline::after(None));
+        was_cancelled
+    }
+
     /// From here on changes of the terminal's size are noticed, and being continued.
     pub(super) fn take_sizes(&mut self) -> Result<(), Failure> {
-        let taken = self.signals.take_more(&[Signal::Resize, Signal::Continue]);
-        taken.map_err(|error| Failure::local("signals", &error))
+        let taken = self.signals.as_mut().map(|signals| signals.take_more(&SIZES));
+        taken.transpose().map(drop).map_err(|error| Failure::local("signals", &error))
+    }
+
+    /// Somebody else notices them.
+    pub(super) fn leave_sizes(&mut self) -> Result<(), Failure> {
+        let left = self.signals.as_mut().map(|signals| signals.leave(&SIZES));
+        left.transpose().map(drop).map_err(|error| Failure::local("signals", &error))
     }
 
     /// Whether the terminal has another size since this was asked last.
@@ -143,13 +170,14 @@ impl Watch {
     ) -> Result<Vec<bool>, Failure> {
         self.check()?;
         let mut all = wanted.to_vec();
-        all.push((self.signals.as_fd(), true, false));
-        let wait_ms = [self.deadline.left_ms(), limit_ms].into_iter().flatten().min();
-        let mut ready =
-            wait_any(&all, wait_ms).map_err(|error| Failure::local("waiting", &error))?;
-        if ready.pop() == Some(true)
+        all.extend(self.signals.as_ref().map(|signals| (signals.as_fd(), true, false)));
+        let limits = [self.deadline.left_ms(), self.patience.left_ms(), limit_ms];
+        let mut ready = wait_any(&all, limits.into_iter().flatten().min())
+            .map_err(|error| Failure::local("waiting", &error))?;
+        let has_signal = self.signals.is_some() && ready.pop() == Some(true);
+        if let Some(signals) = self.signals.as_ref().filter(|_| has_signal)
             && let Some(signal) =
-                self.signals.next().map_err(|error| Failure::local("signals", &error))?
+                signals.next().map_err(|error| Failure::local("signals", &error))?
         {
             self.on_signal(signal)?;
         }
@@ -159,7 +187,7 @@ impl Watch {
     fn on_signal(&mut self, signal: Signal) -> Result<(), Failure> {
         if signal == Signal::Interrupt && self.interrupt == Interrupt::TakesBack {
             self.interrupt = Interrupt::Came;
-            self.deadline = self.deadline.or_after(CANCEL_MS);
+            self.patience = Deadline::after(Some(CANCEL_MS));
             return Ok(());
         }
         if matches!(signal, Signal::Resize | Signal::Continue) {
@@ -172,11 +200,10 @@ impl Watch {
     /// Fails once the time is up. A server that does not say in time what became of what was taken
     /// back is left.
     fn check(&self) -> Result<(), Failure> {
+        let passed = |_| Failure::Signalled(Signal::Interrupt);
+        self.patience.check().map_err(passed)?;
         let checked = self.deadline.check();
-        if self.is_cancelled() {
-            return checked.map_err(|_| Failure::Signalled(Signal::Interrupt));
-        }
-        checked
+        if self.is_cancelled() { checked.map_err(passed) } else { checked }
     }
 }
 
@@ -190,7 +217,7 @@ mod tests {
         assert!(Deadline::after(None).check().is_ok());
         let far = Deadline::after(Some(60_000));
         assert!(far.check().is_ok() && far.left_ms() > Some(50_000));
-        let passed = Deadline { at: Some(now()), limit_ms: 1500 };
+        let passed = Deadline { at: Some(now()), limit_ms: 1500, is_option: true };
         let text = "gave up after 1.5 s (--timeout)".to_owned();
         assert_eq!(passed.check(), Err(Failure::Unreachable(text)));
     }

@@ -4,11 +4,14 @@
 //! What it does not do: know what was asked. It checks what holds for every frame: known types,
 //! bounded lengths, and no end inside a reply.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use super::address;
+use super::asked::Asked;
 use super::command::Common;
+use super::events::Events;
 use super::failure::Failure;
 use super::feed::Feed;
 use super::frames::Frames;
@@ -24,6 +27,7 @@ const TEXT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const OUTBOX_BYTES_HIGH: usize = 64 * 1024;
 
 /// A framed connection.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Wire {
     socket: OwnedFd,
     frames: Frames,
@@ -33,6 +37,8 @@ pub(super) struct Wire {
     is_at_end: bool,
     is_shut: bool,
     farewell: Option<String>,
+    /// The server ended it because nothing was said.
+    pub(super) is_timed_out: bool,
     caps: Vec<u8>,
     /// What the server calls itself, cleaned.
     pub(super) server: String,
@@ -42,6 +48,10 @@ pub(super) struct Wire {
     pub(super) has_more: bool,
     /// Standard input as requests, where there is such a thing.
     pub(super) feed: Option<Feed>,
+    /// What was asked by a feed, or by whoever keeps account here, and not answered yet, in order.
+    pub(super) asked: VecDeque<Asked>,
+    /// Messages and notes that came.
+    pub(super) events: Events,
 }
 
 impl Wire {
@@ -50,23 +60,30 @@ impl Wire {
         let deadline = Deadline::after(common.timeout_ms);
         let socket = address::connect(&common.target, &deadline)?;
         let mut watch = Watch::new(deadline).map_err(|error| Failure::local("signals", &error))?;
-        let frames = Frames::new();
+        Ok((Self::over(socket, &mut watch)?, watch))
+    }
+
+    /// Shakes hands over a connection.
+    pub(super) fn over(socket: OwnedFd, watch: &mut Watch) -> Result<Self, Failure> {
         let mut wire = Self {
             socket,
-            frames,
+            frames: Frames::new(),
             outbox: Vec::new(),
             outbox_start: 0,
             is_at_end: false,
             is_shut: false,
             farewell: None,
+            is_timed_out: false,
             caps: Vec::new(),
             server: String::new(),
             answer_bytes_max: TEXT_BYTES_MAX,
             has_more: false,
             feed: None,
+            asked: VecDeque::new(),
+            events: Events::default(),
         };
-        wire.shake_hands(&mut watch)?;
-        Ok((wire, watch))
+        wire.shake_hands(watch)?;
+        Ok(wire)
     }
 
     fn shake_hands(&mut self, watch: &mut Watch) -> Result<(), Failure> {
@@ -147,6 +164,19 @@ impl Wire {
         let _ = socket::set_reset_on_close(self.socket.as_fd());
     }
 
+    /// Says nothing more, whatever was announced.
+    pub(super) fn hang_up(&mut self) {
+        self.is_at_end = true;
+        self.is_shut = true;
+        // A server that is gone needs no notice.
+        let _ = socket::shutdown_write(self.socket.as_fd());
+    }
+
+    /// Whether nothing more comes, whatever is left of what came.
+    pub(super) fn has_ended(&self) -> bool {
+        self.is_at_end
+    }
+
     /// Whether nothing more comes, and all that came was taken.
     pub(super) fn is_over(&self) -> bool {
         self.is_at_end && self.frames.is_between()
@@ -180,6 +210,7 @@ impl Wire {
         let text = match header.value("kind") {
             Some(b"closing") => {
                 let code = header.value("code").unwrap_or(b"no reason");
+                self.is_timed_out = code == b"timeout";
                 format!("the server closed the connection: {}", String::from_utf8_lossy(code))
             }
             Some(b"shutdown") => "the server is stopping".to_owned(),
@@ -188,13 +219,18 @@ impl Wire {
         self.farewell = Some(text);
     }
 
-    /// The next frame of a reply; events on the way are dropped.
+    /// Takes the rest of a message or note.
+    pub(super) fn event(&mut self, header: &Header, watch: &mut Watch) -> Result<(), Failure> {
+        let text = self.text(watch)?;
+        self.events.put(header.clone(), text);
+        Ok(())
+    }
+
+    /// The next frame of a reply; events on the way are put aside.
     pub(super) fn reply(&mut self, watch: &mut Watch) -> Result<Header, Failure> {
         loop {
             match self.arrived()? {
-                Some(header) if matches!(header.kind.as_str(), "msg" | "note") => {
-                    self.text(watch)?;
-                }
+                Some(header) if is_event(&header) => self.event(&header, watch)?,
                 Some(header) => return Ok(header),
                 None if self.is_at_end => return Err(self.lost()),
                 None => self.fill(watch)?,
@@ -274,7 +310,8 @@ impl Wire {
         let limit_ms = if self.has_more && self.has_room() { Some(0) } else { limit_ms };
         let (reads, writes) = (!self.is_at_end && self.frames.has_room(), self.unsent() > 0);
         let has_room = self.has_room();
-        let input = self.feed.as_ref().filter(|feed| has_room && feed.wants_input());
+        let asked = self.asked.len();
+        let input = self.feed.as_ref().filter(|feed| has_room && feed.wants_input(asked));
         let mut wanted = others.to_vec();
         wanted.extend(input.map(|feed| (feed.as_fd(), true, false)));
         // Of a socket that is not wanted, poll(2) would still tell its end, over and over.
@@ -292,7 +329,7 @@ impl Wire {
             && found.pop() == Some(true)
             && let Some(feed) = &mut self.feed
         {
-            feed.read(&mut self.outbox)?;
+            feed.read(&mut self.outbox, &mut self.asked)?;
             self.send();
         }
         Ok(found)
@@ -302,8 +339,9 @@ impl Wire {
     fn takes_back(&mut self, watch: &mut Watch) -> bool {
         let is_new = watch.takes_back();
         if is_new {
-            self.feed = None;
+            self.feed.iter_mut().for_each(Feed::stop);
             self.say("cancel");
+            self.asked.push_back(Asked::Dropped);
         }
         is_new
     }
@@ -343,6 +381,11 @@ impl Wire {
             Err(_) => self.is_at_end = true,
         }
     }
+}
+
+/// Whether it is a message or a note, which belong to no request.
+pub(super) fn is_event(header: &Header) -> bool {
+    matches!(header.kind.as_str(), "msg" | "note")
 }
 
 /// The server broke the protocol.

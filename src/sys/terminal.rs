@@ -4,7 +4,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -20,34 +20,56 @@ pub fn size(terminal: BorrowedFd<'_>) -> Option<(u16, u16)> {
     (asked == 0 && size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
 }
 
+/// The modes of a terminal as they are now (tcgetattr(3)), to be set again.
+pub struct Modes {
+    terminal: OwnedFd,
+    modes: libc::termios,
+}
+
+impl Modes {
+    /// Notes them. ENOTTY: it is no terminal.
+    pub fn of(terminal: BorrowedFd<'_>) -> io::Result<Self> {
+        let terminal = terminal.try_clone_to_owned()?;
+        let mut modes = MaybeUninit::<libc::termios>::uninit();
+        // SAFETY: tcgetattr fills `modes`, or fails.
+        Errno::result(unsafe { libc::tcgetattr(terminal.as_raw_fd(), modes.as_mut_ptr()) })?;
+        // SAFETY: it succeeded.
+        let modes = unsafe { modes.assume_init() };
+        Ok(Self { terminal, modes })
+    }
+
+    /// Whether the terminal edits lines or not, and these say otherwise.
+    pub fn is_changed(&self) -> bool {
+        let now = Self::of(self.terminal.as_fd());
+        now.is_ok_and(|now| (now.modes.c_lflag ^ self.modes.c_lflag) & libc::ICANON != 0)
+    }
+
+    /// Sets them again.
+    pub fn restore(&self) {
+        // A terminal that has gone needs no modes.
+        let _ = set(&self.terminal, &self.modes);
+    }
+}
+
 /// A terminal in raw mode: each key is a byte, nothing is echoed, and no key is a signal. It is as
 /// it was before once this is dropped.
-pub struct RawMode {
-    terminal: OwnedFd,
-    before: libc::termios,
-}
+pub struct RawMode(Modes);
 
 impl RawMode {
     /// Begins it (tcsetattr(3), `cfmakeraw`). ENOTTY: it is no terminal.
     pub fn begin(terminal: BorrowedFd<'_>) -> io::Result<Self> {
-        let terminal = terminal.try_clone_to_owned()?;
-        let mut before = MaybeUninit::<libc::termios>::uninit();
-        // SAFETY: tcgetattr fills `before`, or fails.
-        Errno::result(unsafe { libc::tcgetattr(terminal.as_raw_fd(), before.as_mut_ptr()) })?;
-        // SAFETY: it succeeded.
-        let before = unsafe { before.assume_init() };
-        let mut raw = before;
+        let before = Modes::of(terminal)?;
+        let mut raw = before.modes;
         // SAFETY: changes the termios it is given, which is initialised.
         unsafe { libc::cfmakeraw(&raw mut raw) };
-        set(&terminal, &raw)?;
-        Ok(Self { terminal, before })
+        set(&before.terminal, &raw)?;
+        Ok(Self(before))
     }
 }
 
 impl Drop for RawMode {
     fn drop(&mut self) {
-        // A terminal that has gone needs no modes.
-        let _ = set(&self.terminal, &self.before);
+        self.0.restore();
     }
 }
 
@@ -61,8 +83,6 @@ fn set(terminal: &OwnedFd, modes: &libc::termios) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd as _;
-
     use super::super::pty;
     use super::*;
 

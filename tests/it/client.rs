@@ -6,6 +6,7 @@ mod bench;
 mod connect;
 mod download;
 mod hostile;
+mod interactive;
 mod lists;
 mod program;
 mod upload;

@@ -234,7 +234,7 @@ fn a_reply_cannot_drive_a_terminal() {
     });
     let client = format!("'{}' connect {address} -q", env!("CARGO_BIN_EXE_landline"));
     let mut command = Command::new("script");
-    command.args(["-qec", &client, "/dev/null"]);
+    command.args(["-qec", &client, "/dev/null"]).env("TERM", "dumb");
     let mut terminal = Terminal::open(command);
     terminal.peer.say("x\n");
     terminal.peer.expect("x\r\n\u{fffd}[2J\u{e9}\u{fffd}\r\n");

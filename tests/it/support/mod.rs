@@ -3,6 +3,8 @@
 //! What it does not do: use one line of the program's own code. Frames are read, errors checked and
 //! listeners found out independently, so that both sides cannot be wrong in the same way.
 
+#[cfg(feature = "client")]
+pub(crate) mod console;
 pub(crate) mod framed;
 pub(crate) mod json;
 pub(crate) mod peer;
