@@ -88,14 +88,7 @@ impl Console {
             let last = rows.len().checked_sub(expected.len()).map(|from| &rows[from..]);
             last.is_some_and(|rows| rows.iter().zip(expected).all(|(row, own)| fits(row, own)))
         };
-        let deadline = std::time::Instant::now() + PATIENCE;
-        while !is_there() {
-            let rows = self.rows().join("\n");
-            let expected = expected.join("\n");
-            let is_late = std::time::Instant::now() > deadline;
-            assert!(!is_late, "the screen:\n{rows}\ndoes not end in:\n{expected}");
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
+        wait_until(&format!("the screen ends in\n{}", expected.join("\n")), is_there);
     }
 
     /// Whether some row has colour or is dim, of those that hold `text`.
@@ -159,6 +152,9 @@ fn some(size: u16) -> NonZero<u16> {
 
 impl Drop for Console {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the screen:\n{}", self.rows().join("\n"));
+        }
         // After it was waited for, neither does anything.
         drop(self.child.kill());
         drop(self.child.wait());
