@@ -1,12 +1,14 @@
 /*
- * landline.h: framed replies of a landline server, from C. To use it, copy it and landline_dial.h.
+ * landline.h: framed replies of a landline server, from C. To use it, copy it, landline_dial.h and
+ * landline_frame.h, which begins with the protocol in one page.
  *
  * It connects, switches the connection to frames (`landline/1`), sends request lines, and reads the
  * frames that answer them. docs/PROTOCOL.md, section 4, is what it speaks.
  *
  * What it does NOT do: allocate, start threads, change signals, retry, or time out (set SO_RCVTIMEO
- * on `fd` if it should: a wait then ends with LANDLINE_TIMEOUT and can be taken up again). It sends
- * no `in` frames. Memory is `struct landline` alone, whatever the server says: a header is at most
+ * on `fd` if it should: a wait then ends with LANDLINE_TIMEOUT and can be taken up again). Input
+ * for a command is sent by landline_input(), which blocks: see framed_pty.c for both ways at once.
+ * Memory is `struct landline` alone, whatever the server says: a header is at most
  * LANDLINE_HEADER_MAX bytes, a payload is handed on in pieces.
  *
  * Needs POSIX.1-2008 (compile with -D_POSIX_C_SOURCE=200809L where -std=c17 is given). Every
@@ -36,11 +38,8 @@
 #include <unistd.h>
 
 #include "landline_dial.h"
+#include "landline_frame.h"
 
-/* Longest frame header, its newline not counted, in bytes. */
-#define LANDLINE_HEADER_MAX 4096
-/* Longest TYPE of a frame, in bytes. */
-#define LANDLINE_TYPE_MAX 15
 /* Longest text kept of a failure, the server's name or its caps, in bytes. */
 #define LANDLINE_TEXT_MAX 512
 /* Bytes read at once. Define it larger before the include for speed, never below a header. */
@@ -59,16 +58,6 @@ enum landline_status {
     LANDLINE_BROKEN,    /* what came is not the protocol; the connection is of no more use */
     LANDLINE_LOST,      /* the connection ended; after `note kind=closing`, `code` has its reason */
     LANDLINE_TIMEOUT,   /* SO_RCVTIMEO or SO_SNDTIMEO passed; a read may be taken up again */
-};
-
-/* A part belongs to the reply in progress, a final ends it, an event belongs to no request. */
-enum landline_kind { LANDLINE_PART, LANDLINE_FINAL, LANDLINE_EVENT };
-
-/* The header of one frame. Its KEY=VALUE pairs: landline_value(), landline_number(). */
-struct landline_frame {
-    enum landline_kind kind;
-    char type[LANDLINE_TYPE_MAX + 1]; /* "data", "out", "done" … */
-    uint64_t len;                     /* payload, in bytes; below 2^63 */
 };
 
 /* One framed connection. `fd`, `code`, `why`, `server` and `caps` are for the caller to read. */
@@ -91,16 +80,6 @@ struct landline {
 typedef bool (*landline_sink)(void *context, const void *bytes, size_t count);
 
 /* ---- inside ---- */
-
-/* Text from the network as it may be shown: bytes that could drive a terminal become `?`. */
-static inline void landline_clean(char *text)
-{
-    for (unsigned char *at = (unsigned char *)text; *at != '\0'; at++) {
-        bool c1 = at[0] == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f;
-        if (*at < ' ' || *at == 0x7f || c1)
-            *at = '?';
-    }
-}
 
 /* Notes why a call failed. What cannot be read past is kept, and every later read returns it. */
 static inline enum landline_status landline_failed(struct landline *l, enum landline_status status,
@@ -156,85 +135,6 @@ static inline enum landline_status landline_line(struct landline *l)
         if (status != LANDLINE_OK)
             return status;
     }
-}
-
-/* `len` decimal digits as a number below 2^63. */
-static inline bool landline_decimal(const char *text, size_t len, uint64_t *number)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return false;
-        uint64_t digit = (uint64_t)(text[i] - '0');
-        if (value > (INT64_MAX - digit) / 10)
-            return false;
-        value = value * 10 + digit;
-    }
-    *number = value;
-    return len > 0;
-}
-
-/* The value of a hexadecimal digit, or -1. */
-static inline int landline_hex(char c)
-{
-    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-    const char *at = c == '\0' ? NULL : strchr(digits, c);
-    return at == NULL ? -1 : (int)((at - digits) % 16);
-}
-
-/* The length of one well-formed ` KEY=VALUE` at `text`, or 0. */
-static inline size_t landline_pair(const char *text)
-{
-    if (text[0] != ' ' || text[1] == '=')
-        return 0;
-    size_t at = 1;
-    bool has_value = false;
-    for (; text[at] != '\0' && text[at] != ' '; at++) {
-        if (text[at] < '!' || text[at] > '~')
-            return 0;
-        if (text[at] == '%' && (landline_hex(text[at + 1]) < 0 || landline_hex(text[at + 2]) < 0))
-            return 0;
-        has_value = has_value || text[at] == '=';
-    }
-    return has_value ? at : 0;
-}
-
-/* The kind of a frame's TYPE; false for a TYPE that landline/1 does not have. */
-static inline bool landline_kind_of(const char *type, enum landline_kind *kind)
-{
-    static const struct { char type[5]; unsigned char kind; } known[] = {
-        { "file", LANDLINE_PART }, { "data", LANDLINE_PART }, { "out", LANDLINE_PART },
-        { "err", LANDLINE_PART }, { "done", LANDLINE_FINAL }, { "fail", LANDLINE_FINAL },
-        { "msg", LANDLINE_EVENT }, { "note", LANDLINE_EVENT },
-    };
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (strcmp(known[i].type, type) == 0) {
-            *kind = (enum landline_kind)known[i].kind;
-            return true;
-        }
-    return false;
-}
-
-/* Reads `header` as that of a frame. */
-static inline bool landline_parse(struct landline *l, struct landline_frame *frame)
-{
-    size_t type_len = strspn(l->header, "abcdefghijklmnopqrstuvwxyz");
-    if (type_len == 0 || type_len > LANDLINE_TYPE_MAX || l->header[type_len] != ' ')
-        return false;
-    memcpy(frame->type, l->header, type_len);
-    frame->type[type_len] = '\0';
-    const char *digits = l->header + type_len + 1;
-    size_t digits_len = strcspn(digits, " ");
-    if (!landline_decimal(digits, digits_len, &frame->len))
-        return false;
-    for (const char *at = digits + digits_len; *at != '\0';) {
-        size_t len = landline_pair(at);
-        if (len == 0)
-            return false;
-        at += len;
-    }
-    l->pairs = digits + digits_len;
-    return landline_kind_of(frame->type, &frame->kind);
 }
 
 /* ---- reading frames ---- */
@@ -307,33 +207,11 @@ static inline enum landline_status landline_text(struct landline *l, char *into,
     return status == LANDLINE_OK ? landline_skip(l) : status;
 }
 
-/*
- * The decoded VALUE of KEY in the current frame's header, as a string. Returns its length (a byte
- * 0 in it counts), or -1 where there is no such KEY or `into` is too small. The first one counts.
- */
+/* The decoded VALUE of KEY in the current frame's header, as landline_pairs_value() has it. */
 static inline long landline_value(const struct landline *l, const char *key, char *into,
                                   size_t cap)
 {
-    size_t key_len = strlen(key);
-    for (const char *at = l->pairs; at != NULL && *at != '\0'; at += landline_pair(at)) {
-        if (strncmp(at + 1, key, key_len) != 0 || at[1 + key_len] != '=')
-            continue;
-        size_t len = 0;
-        for (const char *from = at + key_len + 2; *from != '\0' && *from != ' '; from++) {
-            if (len + 1 >= cap)
-                return -1;
-            into[len++] = *from;
-            if (*from == '%') {
-                into[len - 1] = (char)(landline_hex(from[1]) * 16 + landline_hex(from[2]));
-                from += 2;
-            }
-        }
-        if (cap == 0)
-            return -1;
-        into[len] = '\0';
-        return (long)len;
-    }
-    return -1;
+    return landline_pairs_value(l->pairs, key, into, cap);
 }
 
 /* The VALUE of KEY as a decimal number below 2^63; false where it is absent or none. */
@@ -370,7 +248,8 @@ static inline enum landline_status landline_next(struct landline *l, struct land
     if (!l->framed && strncmp(l->header, "error ", 6) == 0)
         return landline_plain_refusal(l);
     l->pairs = NULL;
-    if (!landline_parse(l, frame))
+    if (!landline_frame_parse(l->header, frame, &l->pairs)
+        || !landline_kind_of(frame->type, &frame->kind))
         return landline_failed(l, LANDLINE_BROKEN, "the server's answer is not a frame");
     l->unread = frame->len;
     char kind[16];
@@ -420,6 +299,19 @@ static inline enum landline_status landline_request(struct landline *l, const ch
     return late ? LANDLINE_TIMEOUT : LANDLINE_LOST;
 }
 
+/* Sends a frame `in` with `count` bytes for the command in progress, or `eof` where it is 0. */
+static inline enum landline_status landline_input(struct landline *l, const void *bytes,
+                                                  size_t count)
+{
+    char head[40];
+    size_t len = landline_frame_head(head, sizeof head, count == 0 ? "eof" : "in", count);
+    struct iovec parts[] = { { head, len }, { (void *)bytes, count } };
+    if (landline_send_all(l->fd, parts, 2))
+        return LANDLINE_OK;
+    snprintf(l->why, sizeof l->why, "%s", strerror(errno));
+    return LANDLINE_LOST;
+}
+
 /* Connects to HOST (or `unix:PATH`) and PORT, and switches to frames. Close it in any case. */
 static inline enum landline_status landline_connect(struct landline *l, const char *host,
                                                     const char *port)
@@ -447,6 +339,16 @@ static inline enum landline_status landline_connect(struct landline *l, const ch
     landline_clean(l->server);
     l->framed = true;
     return LANDLINE_OK;
+}
+
+/*
+ * The connection is to end by a reset: a server cannot tell a client that has gone from one that
+ * has only no more to say, and would let a silent command run on.
+ */
+static inline void landline_abandon(const struct landline *l)
+{
+    struct linger reset = { 1, 0 };
+    setsockopt(l->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 }
 
 /* Closes the connection; to be called once after landline_connect(), whatever that came to. */

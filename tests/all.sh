@@ -70,7 +70,7 @@ cargo test --no-default-features --lib
 
 say "building everything, and every test"
 cargo build --workspace
-make -C c-compat
+make -C c-compat all check
 cargo test --workspace --no-fail-fast
 
 say "every test passed"

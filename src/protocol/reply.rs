@@ -94,7 +94,7 @@ pub enum Malformed {
     Kind,
     /// LEN is not a number below 2^63.
     Length,
-    /// Not `KEY=VALUE`, or a VALUE with a bad `%XX`.
+    /// Not `KEY=VALUE`, bytes in it that are not from `!` to `~`, or a VALUE with a bad `%XX`.
     Key,
 }
 
@@ -137,8 +137,8 @@ pub fn number(digits: &[u8]) -> Option<u64> {
 fn key_value(word: &[u8]) -> Option<(String, Vec<u8>)> {
     let middle = word.iter().position(|byte| *byte == b'=')?;
     let (key, value) = (&word[..middle], &word[middle + 1..]);
-    let is_key = !key.is_empty() && key.iter().all(u8::is_ascii_graphic);
-    is_key.then_some(())?;
+    let is_pair = !key.is_empty() && word.iter().all(u8::is_ascii_graphic);
+    is_pair.then_some(())?;
     Some((String::from_utf8_lossy(key).into_owned(), unescape(value)?))
 }
 
@@ -202,5 +202,46 @@ mod tests {
         for (line, expected) in cases {
             assert_eq!(Header::parse(line), Err(expected), "{}", String::from_utf8_lossy(line));
         }
+    }
+
+    /// The frames that the C tests read too.
+    const VECTORS: &str = include_str!("../../c-compat/vectors/frames.txt");
+
+    fn bytes_of(digits: &str) -> Vec<u8> {
+        let pairs = digits.as_bytes().chunks_exact(2).map(|pair| str::from_utf8(pair));
+        let byte = |pair: Result<&str, _>| u8::from_str_radix(pair.ok()?, 16).ok();
+        pairs.map(|pair| byte(pair).expect("two hexadecimal digits")).collect()
+    }
+
+    fn bytes(word: &str) -> Vec<u8> {
+        if word == "-" { Vec::new() } else { bytes_of(word) }
+    }
+
+    #[test]
+    fn vectors_are_read_as_they_say() {
+        let lines = VECTORS.lines().filter(|line| !line.starts_with('#'));
+        let mut counts = [0, 0];
+        for line in lines {
+            let words: Vec<_> = line.split(' ').collect();
+            let (is_good, frame) = (words[0] == "good", bytes(words[2]));
+            counts[usize::from(is_good)] += 1;
+            let end = frame.iter().position(|byte| *byte == b'\n').unwrap_or(frame.len());
+            let parsed = Header::parse(&frame[..end]);
+            if !is_good {
+                assert!(parsed.is_err(), "{line}: {parsed:?}");
+                continue;
+            }
+            let header = parsed.unwrap_or_else(|why| panic!("{line}: {why:?}"));
+            assert_eq!(
+                (header.kind.as_str(), header.len.to_string().as_str()),
+                (words[3], words[4])
+            );
+            assert_eq!(frame[end + 1..], bytes(words[5]), "{line}");
+            for pair in &words[6..] {
+                let (key, value) = pair.rsplit_once('=').expect("KEY=VALUE");
+                assert_eq!(header.value(key), Some(bytes(value).as_slice()), "{line}");
+            }
+        }
+        assert!(counts.iter().all(|count| *count > 9), "{counts:?} vectors");
     }
 }

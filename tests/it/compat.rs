@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use nix::sys::signal::Signal;
+
+use super::support::console::Console;
 use super::support::server::{NAME, has_ipv6};
-use super::support::{Peer, STAMP, Scratch, Seed, Server, wait_until};
+use super::support::{Peer, STAMP, Scratch, Seed, Server, process, wait_until};
 use super::terminal::{self, Ended, Terminal};
 
 /// Where the clients are, built when the first test asks.
@@ -236,4 +239,103 @@ fn framed_run_is_refused_where_commands_are_off() {
         assert_eq!(ended.status, Some(255), "{}", ended.errors);
         assert!(ended.errors.contains("disabled"), "{}", ended.errors);
     }
+}
+
+#[test]
+fn framed_chat_talks_to_users_of_other_clients() {
+    let server = Server::line(&[]);
+    for (address, family) in families(&server, "line").into_iter().zip(["v4", "v6"]) {
+        let names = ["alice", "bob"].map(|name| format!("{name}-{family}"));
+        let [alice, bob] = &names;
+        let [mut one, mut two] = names.each_ref().map(|name| {
+            let mut user = Terminal::open(client("framed_chat", &[], address, &[name]));
+            let greeting = format!("connected to {NAME} as {name} at {STAMP}\n");
+            user.peer.expect_matching(&greeting);
+            user
+        });
+        one.peer.expect(format!("* {bob} joined\n"));
+        let mut carol = server.named(&format!("carol-{family}"));
+        for user in [&mut one, &mut two] {
+            user.peer.expect(format!("* carol-{family} joined\n"));
+        }
+        one.peer
+            .say(format!("send {bob} : one\nto all\nsend {bob} carol-{family} : two\nhi | x\n"));
+        one.peer.expect("error no-such-user: x\n");
+        for (cast, text) in [("single", "one"), ("broad", "to all"), ("multi", "two")] {
+            let told = format!("{STAMP} {alice} ({cast}casted) : {text}\n");
+            two.peer.expect_matching(&told);
+            if cast != "single" {
+                carol.expect_matching(&told);
+            }
+        }
+        let long = "x".repeat(10_000);
+        carol.say(format!("send {alice} : {long}\n"));
+        carol.expect_in_step();
+        let told = format!("{STAMP} carol-{family} (singlecasted) : {long}\n");
+        one.peer.expect_matching(&told);
+        let taken = terminal::run(client("framed_chat", &[], address, &[alice]), "", || {});
+        assert_eq!(taken.status, Some(1));
+        assert!(taken.errors.contains("name-taken"), "{}", taken.errors);
+        two.peer.say("get_list\nquit\n");
+        two.peer.expect(format!("users: {alice} {bob} carol-{family}\n"));
+        assert_eq!(two.expect_exit(), Some(0));
+        one.peer.expect(format!("* {bob} left\n"));
+        one.peer.half_close();
+        assert_eq!(one.expect_exit(), Some(0));
+    }
+}
+
+#[test]
+fn framed_pty_lends_its_terminal_and_takes_it_back() {
+    let folder = Scratch::new();
+    let server = Server::line(&["--run", "shell"]);
+    let program = built().join("framed_pty");
+    for address in families(&server, "line") {
+        let (host, port) = (address.ip().to_string(), address.port().to_string());
+        let start = |command: &str| {
+            let program = program.to_str().expect("the target directory has a plain name");
+            Console::start(folder.path(), program, &[&host, &port, command], (90, 20))
+        };
+        let command =
+            "trap 'stty size' WINCH; stty size; echo $TERM; while ! read l; do :; done; exit 7";
+        let mut run = start(command);
+        run.expect(&["20 90", "xterm"]);
+        assert!(!run.is_cooked(), "each key is the command's");
+        run.resize(100, 30);
+        run.expect(&["30 100"]);
+        run.press("go\r");
+        run.expect_exit(7);
+        let run = start("echo ready; exec sleep 1000");
+        run.expect(&["ready"]);
+        let command = process::children(server.pid());
+        run.signal(Signal::SIGTERM);
+        run.expect_exit(128 + 15);
+        wait_until("the command is gone", || command.iter().all(|pid| process::has_ended(*pid)));
+    }
+}
+
+#[test]
+fn framed_pty_types_what_comes_through_a_pipe() {
+    let server = Server::line(&["--run", "shell"]);
+    for address in families(&server, "line") {
+        // More than is kept of it anywhere. Some of it is echoed before that is switched off.
+        let input = format!("{}\n", "y".repeat(99)).repeat(20_000);
+        let command = "stty -echo; head -n 20000 | wc -c; exit 3";
+        let ended = terminal::run(client("framed_pty", &[], address, &[command]), &input, || {});
+        assert_eq!(ended.status, Some(3), "{}", ended.errors);
+        assert!(ended.output.ends_with(b"2000000\r\n"), "{} bytes", ended.output.len());
+    }
+}
+
+#[test]
+fn the_vectors_are_read_as_they_say() {
+    let make = Command::new("make")
+        .arg("-C")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("c-compat"))
+        .arg(format!("BUILD={}", built().display()))
+        .arg("check")
+        .output();
+    let make = make.expect("make is installed: run tests/all.sh");
+    assert!(make.status.success(), "{}", String::from_utf8_lossy(&make.stderr));
+    assert!(String::from_utf8_lossy(&make.stdout).contains(" 0 wrong\n"), "{make:?}");
 }

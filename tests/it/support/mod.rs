@@ -3,7 +3,7 @@
 //! What it does not do: use one line of the program's own code. Frames are read, errors checked and
 //! listeners found out independently, so that both sides cannot be wrong in the same way.
 
-#[cfg(feature = "client")]
+#[cfg_attr(not(feature = "client"), expect(dead_code, reason = "our client uses all of it"))]
 pub(crate) mod console;
 pub(crate) mod framed;
 pub(crate) mod json;
