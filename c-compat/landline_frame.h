@@ -24,7 +24,7 @@
  * says a code and a text). Replies come in the order of the requests; many may be under way.
  * *Events* belong to no request and may stand between any two frames, never inside a payload:
  *
- *     msg 2 from=bob cast=single at=1795000000000 + `hi`     cast: single, multi, broad; at: ms, UTC
+ *     msg 2 from=bob cast=single at=1795000000000 + `hi`   cast: single, multi, broad; at: ms, UTC
  *     note 0 kind=join user=carol                            join, leave, shutdown, closing
  *
  * Requests are lines. Those that carry bytes have them behind their line: `upload SIZE NAME` and

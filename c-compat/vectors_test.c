@@ -1,8 +1,9 @@
 /*
  * vectors_test FILE
  *
- * Reads the frames of vectors/frames.txt, whose head says how they are written, by landline_frame.h,
- * and says on standard error which are not as they should be. Exit status: 0 where all are, else 1.
+ * Reads the frames of vectors/frames.txt, whose head says how they are written, by
+ * landline_frame.h, and says on standard error which are not as they should be. Exit status: 0
+ * where all are, else 1.
  *
  * What it does NOT do: speak to a server.
  */

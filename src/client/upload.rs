@@ -19,6 +19,8 @@ use crate::protocol::reply::Header;
 
 /// Bytes that are read of a file at once.
 const READ_BYTES: usize = 64 * 1024;
+/// Bytes of a refused file that are sent after all; beyond that, a new connection costs less.
+const REST_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Mode of the temporary file for what comes through a pipe, which has no name by then.
 const PRIVATE: u32 = 0o600;
 
@@ -130,9 +132,31 @@ impl Parcel {
                 Err(broken("a file stored in another size"))
             }
             "done" => wire.text(watch).map(drop),
-            "fail" => Err(wire.refusal(&header, watch)?),
+            "fail" => {
+                let refusal = wire.refusal(&header, watch)?;
+                self.finish(wire, watch)?;
+                Err(refusal)
+            }
             _ => Err(misplaced(&header)),
         }
+    }
+
+    /// Sends what is left of a refused file where that is little: the server drops it, and the
+    /// connection is kept.
+    fn finish(&mut self, wire: &mut Wire, watch: &mut Watch) -> Result<(), Failure> {
+        if self.left > REST_BYTES_MAX {
+            return Ok(());
+        }
+        while self.left > 0 && !wire.has_ended() {
+            if !wire.has_room() {
+                wire.fill(watch)?;
+            } else if let Ok(piece) = self.next() {
+                wire.push(piece);
+            } else {
+                return Ok(());
+            }
+        }
+        wire.flush(watch)
     }
 
     /// Whether all of it is on its way, so that the connection can be used for something else.
