@@ -10,8 +10,10 @@ use crate::protocol::reply::Header;
 use crate::protocol::text::{self, Civil};
 use crate::sys::clock;
 
-/// Bytes of messages that may wait, at most.
+/// Bytes of messages and notes that may wait, at most; one may come on top.
 pub(super) const EVENT_BYTES_MAX: usize = 1024 * 1024;
+/// What a key takes beside its bytes: its place and two allocations.
+const KEY_BYTES: usize = 96;
 
 /// What came and was not shown.
 #[derive(Debug, Default)]
@@ -37,18 +39,18 @@ impl Events {
             self.lost += 1;
             return;
         }
-        self.bytes += text.len();
+        self.bytes += cost_bytes(&header, &text);
         self.waiting.push_back((header, text));
     }
 
     /// The oldest one.
     pub(super) fn next(&mut self) -> Option<(Header, Vec<u8>)> {
         let next = self.waiting.pop_front();
-        self.bytes -= next.as_ref().map_or(0, |(_, text)| text.len());
+        self.bytes -= next.as_ref().map_or(0, |(header, text)| cost_bytes(header, text));
         next
     }
 
-    /// Bytes of text that wait.
+    /// Bytes that wait.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -57,6 +59,13 @@ impl Events {
     pub(super) fn take_lost(&mut self) -> Option<u64> {
         Some(std::mem::take(&mut self.lost)).filter(|lost| *lost > 0)
     }
+}
+
+/// What one takes while it waits, in bytes. A header's own come to more than its text: each key is
+/// an allocation or two.
+fn cost_bytes(header: &Header, text: &[u8]) -> usize {
+    let keys = header.keys.iter().map(|(key, value)| KEY_BYTES + key.len() + value.len());
+    size_of::<(Header, Vec<u8>)>() + keys.sum::<usize>() + text.len()
 }
 
 /// What is shown of a message or note; nothing where its kind is not known.
@@ -142,9 +151,12 @@ mod tests {
         for _ in 0..3 {
             events.put(header("msg 1"), long.clone());
         }
-        assert_eq!(events.bytes(), EVENT_BYTES_MAX);
         assert_eq!(events.next().map(|(_, text)| text.len()), Some(EVENT_BYTES_MAX));
         assert!(events.next().is_none() && events.bytes() == 0);
         assert_eq!((events.take_lost(), events.take_lost()), (Some(2), None));
+        for _ in 0..EVENT_BYTES_MAX / 64 {
+            events.put(header("note 0 kind=join user=al"), Vec::new());
+        }
+        assert!(events.waiting.len() < EVENT_BYTES_MAX / 100, "{}", events.waiting.len());
     }
 }

@@ -83,17 +83,21 @@ struct Ping {
 
 impl Ping {
     fn run(&mut self) -> Result<(), Failure> {
-        while self.pace.count != Some(self.tally.answered) {
+        while !self.has_all() {
             let limit_ms = self.send_due();
             self.wire.turn(&mut self.watch, limit_ms, &[])?;
             while let Some(header) = self.wire.arrived()? {
                 self.on_frame(&header)?;
             }
-            if self.wire.is_over() {
+            if self.wire.is_over() && !self.has_all() {
                 return Err(self.wire.lost());
             }
         }
         Ok(())
+    }
+
+    fn has_all(&self) -> bool {
+        self.pace.count == Some(self.tally.answered)
     }
 
     /// Says what is due, and how long there is nothing to say again.

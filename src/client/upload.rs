@@ -149,13 +149,15 @@ impl Parcel {
         }
         while self.left > 0 && !wire.has_ended() {
             if !wire.has_room() {
+                wire.has_more = true;
                 wire.fill(watch)?;
             } else if let Ok(piece) = self.next() {
                 wire.push(piece);
             } else {
-                return Ok(());
+                break;
             }
         }
+        wire.has_more = false;
         wire.flush(watch)
     }
 

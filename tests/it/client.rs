@@ -10,6 +10,7 @@ mod interactive;
 mod lists;
 mod program;
 mod upload;
+mod wild;
 
 use nix::sys::signal::Signal;
 

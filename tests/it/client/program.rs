@@ -188,6 +188,18 @@ impl Fake {
         assert_eq!(came, format!("{line}\n"));
     }
 
+    /// Reads up to this line, or to the end.
+    pub(crate) fn skip_to(&mut self, line: &str) {
+        let mut came = String::new();
+        let is_it = |came: &String| came.trim_end() == line;
+        while !is_it(&came) {
+            came.clear();
+            if !matches!(self.stream.read_line(&mut came), Ok(1..)) {
+                return;
+            }
+        }
+    }
+
     /// Sends bytes; the client may have gone meanwhile.
     pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) {
         drop(self.stream.get_mut().write_all(bytes.as_ref()));
