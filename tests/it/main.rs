@@ -30,3 +30,4 @@ mod services;
 mod support;
 mod terminal;
 mod transfers;
+mod uploads;

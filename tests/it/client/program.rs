@@ -6,13 +6,13 @@ use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixListener;
-use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread::JoinHandle;
 
 use nix::sys::signal::Signal;
 use nix::sys::socket::{Shutdown, shutdown};
 
+pub(crate) use crate::support::scratch::names;
 use crate::support::{PATIENCE, Peer, Scratch, process, server, show};
 
 /// What a client did, start to end.
@@ -262,15 +262,4 @@ impl Relay {
 /// Every byte value, in an order that repeats at no power of two.
 pub(crate) fn content(size: u32) -> Vec<u8> {
     (0..size).map(|at| u8::try_from(at % 251).expect("below 256")).collect()
-}
-
-/// The names in a folder, sorted.
-pub(crate) fn names(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).expect("a scratch can be read");
-    let name = |entry: std::io::Result<std::fs::DirEntry>| {
-        entry.expect("a scratch can be read").file_name().to_string_lossy().into_owned()
-    };
-    let mut names: Vec<_> = entries.map(name).collect();
-    names.sort();
-    names
 }

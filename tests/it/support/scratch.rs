@@ -53,3 +53,14 @@ impl Drop for Scratch {
         drop(fs::remove_dir_all(&self.path));
     }
 }
+
+/// The names in a folder, sorted.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a scratch can be read");
+    let name = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.expect("a scratch can be read").file_name().to_string_lossy().into_owned()
+    };
+    let mut names: Vec<_> = entries.map(name).collect();
+    names.sort();
+    names
+}
