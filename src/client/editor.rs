@@ -18,7 +18,6 @@ use super::complete::Completion;
 use super::failure::Failure;
 use super::news::{News, Teller};
 use crate::sys::poll::wait_readable;
-use crate::sys::signal::{self, Signal};
 use crate::sys::terminal::Modes;
 
 /// Lines that may wait to be shown while the editor is busy with keys.
@@ -93,8 +92,6 @@ impl Editor {
         let Some(mut line) = self.idle.take() else { return Ok(()) };
         let (teller, history) = (self.teller.clone(), self.history.clone());
         start(move || {
-            // Another size of the terminal is for the editor to notice.
-            let _ = signal::let_through(&[Signal::Resize]);
             let typed = read(&mut line, &prompt);
             if let Typed::Line(text) = &typed {
                 remember(&mut line, text, history);

@@ -40,6 +40,8 @@ pub(crate) struct Intake {
     /// The peer said that there is no more.
     is_ended: bool,
     is_terminal: bool,
+    /// What was typed last ended a line.
+    is_line_start: bool,
     watched: Option<Interest>,
 }
 
@@ -47,7 +49,8 @@ impl Intake {
     /// Nothing came yet, for a command that is being started.
     pub(crate) fn new(is_terminal: bool) -> Self {
         let (end, kept) = (End::Awaited, Vec::new());
-        Self { end, kept, taken: 0, is_ended: false, is_terminal, watched: None }
+        let (is_ended, is_line_start) = (false, true);
+        Self { end, kept, taken: 0, is_ended, is_terminal, is_line_start, watched: None }
     }
 
     pub(crate) fn is_terminal(&self) -> bool {
@@ -83,11 +86,20 @@ impl Intake {
         self.taken += self.write(&kept[self.taken..]);
         if !self.is_over() && self.taken < kept.len() {
             self.kept = kept;
+            self.drop_taken();
             return;
         }
         self.taken = 0;
         if self.is_ended {
             self.finish();
+        }
+    }
+
+    /// A command that reads slowly, but does read, would otherwise let `kept` grow without end.
+    fn drop_taken(&mut self) {
+        if self.taken >= INPUT_BYTES_MAX {
+            self.kept.drain(..self.taken);
+            self.taken = 0;
         }
     }
 
@@ -129,14 +141,19 @@ impl Intake {
                 Err(_) => self.close(),
             }
         }
+        if let Some(last) = bytes[..taken].last() {
+            self.is_line_start = matches!(last, b'\n' | b'\r');
+        }
         taken
     }
 
-    /// All was said and sent. A terminal does not end: its reader is told as a person would.
+    /// All was said and sent. A terminal does not end: its reader is told as a person would. In the
+    /// middle of a line that takes two of the same keys: the first one sends what was typed of it.
     fn finish(&mut self) {
         if let End::Open(fd) = &self.end {
-            let typed = if self.is_terminal { pty::end_of_input(fd.as_fd()) } else { Vec::new() };
-            self.write(&typed);
+            let key = if self.is_terminal { pty::end_of_input(fd.as_fd()) } else { Vec::new() };
+            let count = if self.is_line_start { 1 } else { 2 };
+            self.write(&key.repeat(count));
             self.close();
         }
     }

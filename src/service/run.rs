@@ -83,6 +83,7 @@ pub enum Started {
 #[derive(Debug)]
 pub struct Job {
     running: Option<(Child, Slot)>,
+    is_at_terminal: bool,
     /// The pipe of its standard output, or its terminal, until that has ended.
     pub out: Option<OwnedFd>,
     /// The pipe of its standard error, until that has ended; none where both share one.
@@ -117,9 +118,9 @@ pub fn start(order: Order, user: &User) -> Result<Started, Refusal> {
     });
     match spawned {
         Ok(child) => {
-            let Ends { out, err, input, .. } = ends;
+            let Ends { out, err, input, is_terminal: is_at_terminal, .. } = ends;
             let running = Some((child, order.slot));
-            Ok(Started::Running(Job { running, out: Some(out), err, input }))
+            Ok(Started::Running(Job { running, is_at_terminal, out: Some(out), err, input }))
         }
         Err(error) => match error.raw_os_error() {
             Some(libc::ENOENT | libc::ENOTDIR) => Ok(Started::NotRun(127)),
@@ -209,13 +210,18 @@ impl Job {
 
     /// Asks what a command that has exited left running in its group to end.
     pub fn end_rest(&self) {
-        self.child().terminate_group();
+        self.ask_to_end(self.child());
+    }
+
+    /// Shells at a terminal do not mind SIGTERM; all that are at one know what a hang-up means.
+    fn ask_to_end(&self, child: &Child) {
+        if self.is_at_terminal { child.hang_up_group() } else { child.terminate_group() }
     }
 
     /// Asks the command and its whole group to end; `Condemned` sees to it that they do.
     pub fn condemn(mut self, now_ms: u64) -> Option<Condemned> {
         let (child, slot) = self.running.take()?;
-        child.terminate_group();
+        self.ask_to_end(&child);
         Some(Condemned { child, _slot: slot, kill_at_ms: now_ms + END_GRACE_MS })
     }
 }

@@ -171,6 +171,13 @@ impl Child {
         self.signal_group(libc::SIGTERM);
     }
 
+    /// Tells the whole group that its terminal is gone (SIGHUP), and those that are stopped too
+    /// (SIGCONT), as the kernel does. As `terminate_group` otherwise.
+    pub fn hang_up_group(&self) {
+        self.signal_group(libc::SIGHUP);
+        self.signal_group(libc::SIGCONT);
+    }
+
     /// Ends the whole group (SIGKILL). As `terminate_group` otherwise.
     pub fn kill_group(&self) {
         self.signal_group(libc::SIGKILL);

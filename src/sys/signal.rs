@@ -91,11 +91,13 @@ impl Signals {
     /// These act by their default handling again, on the calling thread.
     #[cfg(feature = "client")]
     pub fn leave(&mut self, some: &[Signal]) -> io::Result<()> {
+        let mut left = SigSet::empty();
         for signal in some {
             self.set.remove(signal.os());
+            left.add(signal.os());
         }
         self.fd.set_mask(&self.set)?;
-        let_through(some)
+        Ok(left.thread_unblock()?)
     }
 
     /// The next signal that came; `None` if there is none. Signals of one kind that came before one
@@ -114,14 +116,6 @@ impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
-}
-
-/// The calling thread gets these signals, whatever the thread does that started it
-/// (`pthread_sigmask(3)`).
-#[cfg(feature = "client")]
-pub fn let_through(some: &[Signal]) -> io::Result<()> {
-    let set: SigSet = some.iter().map(|signal| signal.os()).collect();
-    Ok(set.thread_unblock()?)
 }
 
 /// How many signals there are, those that the C library keeps for itself included (signal(7)).

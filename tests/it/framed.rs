@@ -226,40 +226,6 @@ fn a_refused_upload_is_read_and_dropped() {
 }
 
 #[test]
-fn what_is_not_listed_as_an_ability_is_disabled() {
-    let server = Server::line(&["--run", "shell"]);
-    let caps = abilities(&server);
-    let mut peer = server.framed();
-    for (verb, ability) in [("run@in cat", "run-in"), ("run@pty cat", "run-pty")] {
-        if caps.contains(&ability.to_string()) {
-            println!("{ability} is on; its own tests look at it");
-            continue;
-        }
-        peer.say(format!("{verb}\n"));
-        peer.expect_fail("disabled");
-        // What the client sent for it meanwhile is no request and gets no reply.
-        peer.say("in 5\nping\neof 0\nwinch 0 cols=80 rows=25\n");
-        peer.expect_in_step();
-    }
-}
-
-#[test]
-fn stats_are_names_and_values_where_they_are_given() {
-    let server = Server::line(&[]);
-    let reply = server.framed().ask("stats");
-    if reply.last.kind == "fail" {
-        assert_eq!(reply.last.key("code"), "disabled");
-        return;
-    }
-    let text = reply.last.text();
-    assert!(text.ends_with('\n'), "{text:?}");
-    for line in text.lines() {
-        let (_, value) = line.split_once(' ').expect("NAME VALUE");
-        value.parse::<f64>().expect("a value is a number");
-    }
-}
-
-#[test]
 fn a_unix_socket_speaks_framed_too() {
     let scratch = Scratch::new();
     scratch.write("f", "content");

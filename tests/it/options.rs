@@ -106,7 +106,7 @@ fn a_quiet_server_says_where_it_listens_and_no_more() {
 
 /// Asks a metrics listener for a path; gives the head and the body.
 #[track_caller]
-fn http_get(server: &Server, path: &str) -> (String, String) {
+pub(crate) fn http_get(server: &Server, path: &str) -> (String, String) {
     let mut peer = Peer::tcp(server.v4("metrics"));
     peer.say(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
     let answer = String::from_utf8(peer.expect_rest()).expect("it is text");

@@ -156,6 +156,14 @@ fn files_come_and_go_and_commands_take_what_is_typed() {
     al.expect(&["24 80"]);
     al.press("a word\r");
     al.expect(&["24 80", "a word", "got a word", "al>"]);
+    // The editor is told of the terminal's size again.
+    let long = "word ".repeat(20);
+    al.press(&long);
+    al.expect(&[long.split_at(80 - "al> ".len()).1.trim_end()]);
+    al.resize(120, 24);
+    al.press("end");
+    al.expect(&[&format!("al> {long}end")]);
+    al.press("\u{15}");
     al.press("ping\r");
     al.expect(&["pong", "al>"]);
 }

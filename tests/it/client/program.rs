@@ -188,6 +188,12 @@ impl Fake {
         assert_eq!(came, format!("{line}\n"));
     }
 
+    /// Reads so many bytes, whatever they are.
+    #[track_caller]
+    pub(crate) fn skip(&mut self, count: usize) {
+        self.stream.read_exact(&mut vec![0; count]).expect("so much comes");
+    }
+
     /// Reads up to this line, or to the end.
     pub(crate) fn skip_to(&mut self, line: &str) {
         let mut came = String::new();

@@ -7,7 +7,7 @@ use std::io::Write as _;
 
 use nix::sys::signal::Signal;
 
-use super::program::{Client, run, run_with};
+use super::program::{Client, Fake, run, run_with};
 use crate::support::{Scratch, Seed, Server, process, wait_until};
 
 fn server(root: &Scratch, uploads: &str) -> (Server, String) {
@@ -46,6 +46,25 @@ fn what_comes_through_a_pipe_is_stored_under_a_name() {
     assert_eq!(fs::read(root.join("piped")).expect("it is stored"), content);
     run_with(&folder, &["upload", &address, "-", "--as", "piped"], b"").expect(0, "");
     assert_eq!(fs::read(root.join("piped")).expect("it is replaced"), b"");
+}
+
+#[test]
+fn a_small_file_that_is_refused_does_not_cost_the_connection() {
+    let folder = Scratch::new();
+    folder.write("first", vec![b'x'; 4_000_000]);
+    folder.write("second", "");
+    let (address, server) = Fake::serve(|fake| {
+        fake.greet("upload 4000000 first");
+        fake.say("fail 2 code=exists\nno");
+        fake.skip(4_000_000);
+        fake.expect("upload 0 second");
+        fake.say("done 0 size=0\n");
+        fake.expect_gone();
+    });
+    let outcome = run(&folder, &["upload", &address, "first", "second"]);
+    assert_eq!(outcome.status, Some(3), "{}", outcome.err);
+    assert!(outcome.err.contains("exists: no"), "{}", outcome.err);
+    server.join().expect("the script ran to its end");
 }
 
 #[test]
