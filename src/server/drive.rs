@@ -33,7 +33,8 @@ impl Connection {
             Effect::Reply(bytes) => self.output.push(bytes),
             Effect::End(bytes) => {
                 self.output.push(bytes);
-                self.fate = Some(Fate::Finish(Why::Done));
+                // A peer that was found to be gone meanwhile stays so.
+                self.fate.get_or_insert(Fate::Finish(Why::Done));
             }
             Effect::Cancel => self.cancel(desk),
             Effect::Count(account) => {

@@ -27,7 +27,21 @@ fn written(job: &Job, is_err: Option<bool>) -> Vec<u8> {
     wanted.flat_map(|(_, bytes)| bytes.clone()).collect()
 }
 
-pub(crate) fn framed_run(job: &Job) -> Want {
+/// The same, of a command that got this for input, at a terminal of such a size.
+fn fed(job: &Job, input: &[u8], size: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let Some(reads) = job.reads else {
+        return vec![("out", written(job, Some(false))), ("err", written(job, Some(true)))];
+    };
+    let input = &input[..input.len().min(reads.most)];
+    if reads.is_terminal {
+        return vec![("out", [input, size.as_bytes(), &written(job, None)].concat())];
+    }
+    let out = [input, &written(job, Some(false))].concat();
+    vec![("out", out), ("err", written(job, Some(true)))]
+}
+
+/// A command that got this for input, if it takes any.
+pub(crate) fn framed_run(job: &Job, input: &[u8], size: &str) -> Want {
     let last = match job.ends {
         Ends::NotFound => {
             let exit = vec![("exit", "127".to_owned())];
@@ -38,7 +52,7 @@ pub(crate) fn framed_run(job: &Job) -> Want {
         Ends::TimesOut => Last::Fail("timeout", None),
         Ends::Never | Ends::Busy => Last::Fail("cancelled", None),
     };
-    let parts = vec![("out", written(job, Some(false))), ("err", written(job, Some(true)))];
+    let parts = fed(job, input, size);
     Want::Framed(Frames { parts, ..Frames::only(last) })
 }
 

@@ -5,11 +5,12 @@
 use std::collections::VecDeque;
 
 use landline::protocol::effect::{Answer, Call};
-use landline::protocol::session::{Terms, Uploads};
+use landline::protocol::session::Terms;
 use landline::protocol::text::{Civil, Stamp};
 use landline::service::room::Room;
 use landline::transfer::segment::Shared;
 
+use crate::intake::Stored;
 use crate::model::Heard;
 use crate::random::Random;
 use crate::script::{SERVER, Scene};
@@ -29,6 +30,7 @@ pub(crate) struct Desk<'a> {
     pub(crate) heard: Vec<Heard>,
     /// Mail to each peer, in order.
     pub(crate) mail: Vec<VecDeque<Mail>>,
+    pub(crate) stored: Stored,
     room: Room<usize>,
     to_room: VecDeque<(usize, Call<'static>)>,
 }
@@ -41,6 +43,7 @@ impl<'a> Desk<'a> {
             now_ms: 0,
             heard: Vec::new(),
             mail: scene.scripts.iter().map(|_| VecDeque::new()).collect(),
+            stored: Stored::new(),
             room: Room::default(),
             to_room: VecDeque::new(),
         }
@@ -50,7 +53,7 @@ impl<'a> Desk<'a> {
         Terms {
             server: SERVER,
             has_files: true,
-            uploads: Uploads::Off,
+            uploads: self.scene.uploads,
             line_bytes_max: self.scene.line_bytes_max,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! What it does not do: say what is to follow (`model`).
 
-use landline::protocol::session::Permit;
+use landline::protocol::session::{Permit, Uploads};
 use landline::protocol::speech::{Service, Speech};
 
 use crate::random::Random;
@@ -33,6 +33,7 @@ pub(crate) fn scene(random: &mut Random) -> Scene {
         files: files(random),
         jobs: Vec::new(),
         scripts: Vec::new(),
+        uploads: [Uploads::Off, Uploads::New, Uploads::New, Uploads::Replace][random.below(4)],
         line_bytes_max,
         backlog_bytes_max,
         read_bytes_max,
@@ -62,12 +63,13 @@ fn files(random: &mut Random) -> Vec<Shelved> {
     files
 }
 
-struct Author<'a> {
-    random: &'a mut Random,
-    scene: &'a mut Scene,
-    is_heavy: bool,
-    tag: usize,
-    may_run: bool,
+/// Writes what one client says.
+pub(crate) struct Author<'a> {
+    pub(crate) random: &'a mut Random,
+    pub(crate) scene: &'a mut Scene,
+    pub(crate) is_heavy: bool,
+    pub(crate) tag: usize,
+    pub(crate) may_run: bool,
 }
 
 impl Author<'_> {
@@ -107,6 +109,11 @@ impl Author<'_> {
             self.add(service, is_bare, &mut lines);
         }
         self.finish(&script, &mut lines);
+        let is_open = |line: &Line| matches!(line.ask, Ask::Upload { .. });
+        if script.leaves == Leaves::Last && lines.last().is_some_and(is_open) {
+            // It may go on to the end of input.
+            script.leaves = Leaves::AtOnce;
+        }
         script.lines = lines;
         script
     }
@@ -148,6 +155,10 @@ impl Author<'_> {
                 line.body.extend(self.random.one_in(3).then_some(b'\r'));
             }
         }
+        let is_framed = lines.iter().any(|line| matches!(line.ask, Ask::Framed));
+        if !script.is_bare && script.service() == Service::Line && self.random.one_in(4) {
+            return lines.push(self.last_upload(is_framed));
+        }
         let takes_tail = !script.is_bare && matches!(script.service(), Service::Line);
         if takes_tail && self.random.one_in(2) {
             let mut tail = self.words();
@@ -179,7 +190,7 @@ impl Author<'_> {
     /// A line, or some that belong together, on `line`.
     fn add_request(&mut self, is_bare: bool, lines: &mut Vec<Line>) {
         let is_framed = lines.iter().any(|line| matches!(line.ask, Ask::Framed));
-        let line = match self.random.below(32) {
+        let line = match self.random.below(36) {
             0..=6 => self.words(),
             7..=9 => self.download(),
             10 => self.stat(),
@@ -195,6 +206,8 @@ impl Author<'_> {
             25 if self.random.one_in(4) => Line::new(Ask::Help, "help"),
             26 if !is_bare => Line::new(Ask::Framed, "landline/1"),
             27 if !is_bare && is_framed => self.stray(),
+            31..=33 if !is_bare => self.upload(),
+            34 | 35 if !is_bare && is_framed => return self.fed(lines),
             28 if !is_bare && is_framed && self.may_run => {
                 lines.push(self.endless());
                 let (job, ping) = (self.scene.jobs.len() - 1, Line::new(Ask::Ping, "ping"));
@@ -212,7 +225,7 @@ impl Author<'_> {
         lines.push(line);
     }
 
-    fn words(&mut self) -> Line {
+    pub(crate) fn words(&mut self) -> Line {
         let longest = if self.is_heavy { 60_000 } else { 100 };
         let longest = if self.random.one_in(4) { longest } else { 12 };
         let count = self.random.below(longest);
@@ -242,6 +255,8 @@ impl Author<'_> {
         }
         let over = if self.random.one_in(2) { 1 } else { self.random.between(1, 3 * max) };
         let mut body = self.random.bytes(max + over, b"\n");
+        // No method of HTTP.
+        body[0] = b'#';
         body[max + over - 1] = b'#';
         Line::new(Ask::TooLong, body)
     }
@@ -296,15 +311,15 @@ impl Author<'_> {
             }
             writes.push((self.random.one_in(3), bytes));
         }
-        self.add_job(verb, Job { writes, ends })
+        self.add_job(verb, Job { writes, ends, reads: None })
     }
 
     fn endless(&mut self) -> Line {
         let writes = vec![(false, self.random.bytes(20, b""))];
-        self.add_job("run ", Job { writes, ends: Ends::Never })
+        self.add_job("run ", Job { writes, ends: Ends::Never, reads: None })
     }
 
-    fn add_job(&mut self, verb: &str, job: Job) -> Line {
+    pub(crate) fn add_job(&mut self, verb: &str, job: Job) -> Line {
         self.scene.jobs.push(job);
         let number = self.scene.jobs.len() - 1;
         Line::new(Ask::Job(number), format!("{verb}job {number}"))
@@ -368,17 +383,14 @@ impl Author<'_> {
     /// Input for a command that is not there, with payload that looks like requests.
     fn stray(&mut self) -> Line {
         if self.random.one_in(3) {
-            return Line::new(Ask::Stray, "eof 0");
+            return Line::new(Ask::Eof, "eof 0");
         }
-        let payload = [b"ping\n".to_vec(), self.random.bytes(7, b"")].concat();
-        let mut line = Line::new(Ask::Stray, format!("in {}", payload.len()));
-        line.payload = payload;
-        line
+        self.input()
     }
 
     fn wrong(&mut self, is_bare: bool) -> Line {
         const BAD: &str = "bad-request";
-        let cases: [(&str, &'static str, &'static str); 14] = [
+        let cases: [(&str, &'static str, &'static str); 13] = [
             ("run", BAD, BAD),
             ("run ", BAD, BAD),
             ("download", BAD, BAD),
@@ -391,15 +403,9 @@ impl Author<'_> {
             ("send : hi", BAD, BAD),
             ("send all :", BAD, BAD),
             ("landline/2", "version", "version"),
-            ("upload 9 up.bin", "disabled", "disabled"),
             ("upload x up.bin", BAD, BAD),
         ];
-        let (body, plain, framed) =
-            cases[self.random.below(cases.len() - usize::from(is_bare) * 2)];
-        let mut line = Line::new(Ask::Wrong(plain, framed), body);
-        if plain == "disabled" {
-            line.payload = b"ping\nquit".to_vec();
-        }
-        line
+        let (body, plain, framed) = cases[self.random.below(cases.len() - usize::from(is_bare))];
+        Line::new(Ask::Wrong(plain, framed), body)
     }
 }

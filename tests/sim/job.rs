@@ -14,8 +14,9 @@ use landline::protocol::speech::Service;
 use landline::transfer::outqueue::OutQueue;
 use landline::transfer::segment::{Source, TO_ITS_END};
 
+use crate::intake::Intake;
 use crate::random::Random;
-use crate::script::{Ends, Job};
+use crate::script::{Ends, Job, Reads};
 
 /// Most bytes a pipe holds.
 const PIPE_BYTES: usize = 200;
@@ -35,6 +36,9 @@ pub(crate) struct Running {
     pub(crate) is_ended: bool,
     mode: Mode,
     is_open: [bool; 2],
+    pub(crate) intake: Option<Intake>,
+    /// What it has still to do with its input.
+    reads: Option<Reads>,
     /// What it still has to write, the next one last.
     writes: Vec<(bool, Vec<u8>)>,
     verdict: Option<Outcome>,
@@ -44,6 +48,7 @@ impl Running {
     pub(crate) fn begin(
         number: usize,
         job: &Job,
+        intake: Option<Intake>,
         session: &Session,
         output: &mut OutQueue,
     ) -> Self {
@@ -53,6 +58,7 @@ impl Running {
             _ => Mode::Spliced,
         };
         let is_spliced = matches!(mode, Mode::Spliced);
+        let is_terminal = job.reads.is_some_and(|reads| reads.is_terminal);
         if is_spliced {
             output.push_pipe(Source::Out, TO_ITS_END);
         }
@@ -61,7 +67,9 @@ impl Running {
             pipes: [VecDeque::new(), VecDeque::new()],
             is_ended: false,
             mode,
-            is_open: [true, !is_spliced],
+            is_open: [true, !is_spliced && !is_terminal],
+            reads: job.reads.filter(|_| intake.is_some()),
+            intake,
             writes: job.writes.iter().rev().cloned().collect(),
             verdict: None,
         }
@@ -69,6 +77,9 @@ impl Running {
 
     /// The command does something: it writes, or comes to its end.
     pub(crate) fn go_on(&mut self, ends: Ends, output: &mut OutQueue, random: &mut Random) {
+        if self.verdict.is_none() && self.reads.is_some() {
+            return self.read(random);
+        }
         if let Some((is_err, bytes)) = self.writes.pop() {
             return self.write(is_err, bytes, random);
         }
@@ -85,8 +96,27 @@ impl Running {
         self.is_ended = true;
     }
 
+    /// Copies input, as far as there is some and room for it.
+    fn read(&mut self, random: &mut Random) {
+        let (Some(reads), Some(intake)) = (&mut self.reads, &mut self.intake) else { return };
+        let room = PIPE_BYTES.saturating_sub(self.pipes[0].len());
+        match intake.read(room.min(reads.most), random) {
+            Some(bytes) if reads.most > 0 => {
+                reads.most -= bytes.len();
+                self.pipes[0].extend(bytes);
+            }
+            _ => {
+                if reads.is_terminal {
+                    self.writes.push((false, intake.size_text().into_bytes()));
+                }
+                intake.close();
+                self.reads = None;
+            }
+        }
+    }
+
     fn write(&mut self, is_err: bool, mut bytes: Vec<u8>, random: &mut Random) {
-        let pipe = usize::from(is_err && !matches!(self.mode, Mode::Spliced));
+        let pipe = usize::from(is_err && self.is_open[1]);
         let there = match &mut self.mode {
             Mode::Captured(_, unread) => unread.len() * 20,
             Mode::Spliced | Mode::Framed => self.pipes[pipe].len(),
@@ -109,6 +139,8 @@ impl Running {
     /// Ends it before its time; what is in its pipes is sent still.
     pub(crate) fn stop(&mut self, code: Code, output: &mut OutQueue) {
         self.verdict = Some(Outcome::Refused(Refusal::new(code, "it was stopped")));
+        self.reads = None;
+        self.intake.iter_mut().for_each(Intake::close);
         self.writes.clear();
         self.is_ended = true;
         if matches!(self.mode, Mode::Spliced) && output.cut_pipes() {

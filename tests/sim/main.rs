@@ -6,7 +6,9 @@
 mod answers;
 mod check;
 mod desk;
+mod fed;
 mod grammar;
+mod intake;
 mod job;
 mod model;
 mod peer;
@@ -25,11 +27,11 @@ use check::{Received, compare, quote};
 use model::Model;
 use peer::{Fate, Peer};
 use random::Random;
-use script::{Leaves, Scene};
+use script::{Ask, Leaves, Line, Scene};
 use world::World;
 
 /// Simulations of one run of the tests.
-const SEEDS: u64 = 256;
+const SEEDS: u64 = 1024;
 
 #[test]
 fn every_client_receives_what_the_protocol_says() {
@@ -56,6 +58,8 @@ fn simulate(seed: u64) -> Result<(), String> {
             format!("peer {}: {why}\n{}", peer.number, transcript(&scene, &world, Some(peer)))
         })?;
     }
+    let kept = judge_stored(&scene, &model, &world);
+    kept.map_err(|why| format!("{why}\n{}", transcript(&scene, &world, None)))?;
     ran.map_err(|why| format!("{why}\n{}", transcript(&scene, &world, None)))
 }
 
@@ -78,6 +82,26 @@ fn judge(peer: &Peer<'_>, model: &Model<'_>, scene: &Scene) -> Result<(), String
     let unread = slow.delivered_bytes - read.map(|(_, bytes)| bytes).sum::<usize>();
     if unread <= scene.backlog_bytes_max {
         return Err(format!("dismissed as slow with {unread} bytes unread"));
+    }
+    Ok(())
+}
+
+/// Whether the files are there that were stored, whole, and no others.
+fn judge_stored(scene: &Scene, model: &Model<'_>, world: &World<'_>) -> Result<(), String> {
+    let lines = scene.scripts.iter().flat_map(|script| &script.lines);
+    for (name, content) in &world.desk.stored {
+        let may_be = |line: &Line| match &line.ask {
+            Ask::Upload { name: other, spot } => {
+                other == name && line.payload == *content && model.may_be_stored(*spot)
+            }
+            _ => false,
+        };
+        if !lines.clone().any(may_be) {
+            return Err(format!(
+                "{name:?} of {} bytes is stored, which nobody sent",
+                content.len()
+            ));
+        }
     }
     Ok(())
 }

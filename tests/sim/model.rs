@@ -5,12 +5,12 @@
 //! room heard its calls and when, since that is for the server to choose; which call it was, it
 //! knows.
 
-use landline::protocol::session::Permit;
+use landline::protocol::session::{Permit, Uploads};
 use landline::protocol::speech::Service;
 use landline::protocol::wording::HELP;
 
 use crate::answers::{exact, exec_answer, framed_run, plain, plain_run, stat_text};
-use crate::script::{Ask, Ends, Line, SERVER, Scene};
+use crate::script::{Ask, Ends, Line, SERVER, Scene, Spot};
 use crate::want::{Event, Frames, Keys, Last, Piece, Want, date, is_name, unix_ms};
 
 /// A call as the room heard it.
@@ -280,7 +280,8 @@ impl<'a> Model<'a> {
             Ask::Words | Ask::Send { is_piped: true, .. } => {
                 Some(self.met(peer, &[], vec![exact(&line.body[..])]))
             }
-            Ask::Stray => None,
+            Ask::Input | Ask::Eof | Ask::Winch(_) => None,
+            Ask::Upload { spot, .. } => Some(self.upload(peer, *spot, line.payload.len())),
             Ask::Wrong(plain, framed) => Some(self.wrong(peer, line, [plain, framed])),
             Ask::Name(_) => Some(self.error(peer, "bad-name", None)),
             Ask::Send { .. } => Some(self.error(peer, "no-name", None)),
@@ -371,8 +372,49 @@ impl<'a> Model<'a> {
         }
         match script.service() {
             Service::Exec => plain(exact(exec_answer(job, script.is_bare))),
-            _ if self.is_framed(peer) => self.cancellable(peer, framed_run(job)),
+            _ if self.is_framed(peer) => {
+                let (input, size) = self.input(peer);
+                self.cancellable(peer, framed_run(job, &input, &size))
+            }
             _ => Want::Plain(plain_run(job, script)),
+        }
+    }
+
+    /// What comes for the command that is said now, and the size of its terminal in the end.
+    fn input(&self, peer: usize) -> (Vec<u8>, String) {
+        let (mut input, mut size) = (Vec::new(), "80x24".to_owned());
+        for line in &self.scene.scripts[peer].lines[self.ledgers[peer].next + 1..] {
+            match &line.ask {
+                Ask::Eof => break,
+                Ask::Job(job) if self.scene.jobs[*job].reads.is_some() => break,
+                Ask::Input => input.extend_from_slice(&line.payload),
+                Ask::Winch(other) => size.clone_from(other),
+                _ => {}
+            }
+        }
+        (input, size)
+    }
+
+    fn upload(&self, peer: usize, spot: Spot, bytes: usize) -> Want {
+        let code = match (self.scene.uploads, spot) {
+            (Uploads::Off, _) => "disabled",
+            (_, Spot::Nowhere) => "no-such-file",
+            (_, Spot::Early) => "bad-request",
+            (Uploads::New, Spot::There) => "exists",
+            (_, Spot::There | Spot::New) => {
+                let stored = self.met(peer, &[("size", bytes.to_string())], Vec::new());
+                return self.cancellable(peer, stored);
+            }
+        };
+        self.cancellable(peer, self.error(peer, code, None))
+    }
+
+    /// Whether what this line brings may be found stored.
+    pub(crate) fn may_be_stored(&self, spot: Spot) -> bool {
+        match spot {
+            Spot::New => self.scene.uploads != Uploads::Off,
+            Spot::There => self.scene.uploads == Uploads::Replace,
+            Spot::Early | Spot::Nowhere => false,
         }
     }
 

@@ -6,7 +6,10 @@
 use std::collections::VecDeque;
 
 use landline::protocol::capture::Capture;
-use landline::protocol::effect::{Answer, Call, Effect, Ending, FileRequest, FileWish, Outcome};
+use landline::protocol::effect::{
+    Answer, Call, Effect, Ending, FileRequest, FileWish, Input, Outcome, RunRequest, Stdin,
+    UploadRequest,
+};
 use landline::protocol::limits::{OUTPUT_BYTES_HIGH, OUTPUT_BYTES_LOW};
 use landline::protocol::line::{Framer, Framing};
 use landline::protocol::refusal::{Code, Refusal};
@@ -18,6 +21,7 @@ use landline::transfer::segment::Shared;
 
 use crate::answers::stat_text;
 use crate::desk::{Desk, Mail};
+use crate::intake::{Intake, Storing};
 use crate::job::Running;
 use crate::script::{Ends, Script};
 
@@ -26,6 +30,8 @@ pub(crate) enum Task {
     /// Word from elsewhere: an outcome that is told at some moment, or the room's answer by mail.
     Awaited {
         coming: Option<Coming>,
+        /// Of a command that is being started.
+        intake: Option<Intake>,
         is_cancelled: bool,
     },
     Download {
@@ -35,6 +41,27 @@ pub(crate) enum Task {
         refusal: Option<Refusal>,
     },
     Running(Box<Running>),
+    Upload(Box<Storing>),
+}
+
+impl Task {
+    /// Where input goes, of a command that takes some.
+    fn intake(&mut self) -> Option<&mut Intake> {
+        match self {
+            Self::Awaited { intake, .. } => intake.as_mut(),
+            Self::Running(running) => running.intake.as_mut(),
+            Self::Download { .. } | Self::Upload(_) => None,
+        }
+    }
+
+    fn is_fed_up(&self) -> bool {
+        match self {
+            Self::Awaited { intake, .. } => intake.as_ref().is_some_and(Intake::is_full),
+            Self::Running(running) => running.intake.as_ref().is_some_and(Intake::is_full),
+            Self::Upload(storing) => storing.is_full(),
+            Self::Download { .. } => false,
+        }
+    }
 }
 
 /// What will be found.
@@ -118,7 +145,7 @@ impl<'a> Peer<'a> {
         let is_open = self.fate.is_none() && !self.is_choked;
         is_open
             && if self.framer.is_in_payload() {
-                self.session.takes_payload()
+                self.session.takes_payload() && !self.task.as_ref().is_some_and(Task::is_fed_up)
             } else {
                 self.session.takes_frames()
             }
@@ -142,26 +169,35 @@ impl<'a> Peer<'a> {
 
     pub(crate) fn act(&mut self, desk: &mut Desk<'_>, effect: Effect<'_>) {
         match effect {
-            Effect::Nothing
-            | Effect::Later
-            | Effect::Upload(_)
-            | Effect::Feed(_)
-            | Effect::FeedEnd
-            | Effect::Resize(_) => {}
+            Effect::Nothing | Effect::Later => {}
+            Effect::Upload(request) => {
+                self.task = Some(Task::Upload(Box::new(store(desk, &request))));
+            }
+            Effect::Feed(bytes) => self.feed(bytes),
+            Effect::FeedEnd => self.feed_end(),
+            Effect::Resize(terminal) => {
+                if let Some(intake) = self.task.as_mut().and_then(Task::intake) {
+                    intake.on_size(terminal.size);
+                }
+            }
             Effect::Echo(bytes) => self.send_now(desk, bytes),
             Effect::Frame(payload) => self.output.push(reply::done(&[], payload)),
             Effect::Reply(bytes) => self.output.push(bytes),
             Effect::End(bytes) => {
                 self.output.push(bytes);
-                self.fate = Some(Fate::Finish);
+                self.fate.get_or_insert(Fate::Finish);
             }
             Effect::Cancel => self.cancel(),
-            Effect::Files(request) => self.awaits(look(desk, &request)),
-            Effect::Run(request) => self.awaits(start(desk, request.command)),
+            Effect::Files(request) => self.awaits(look(desk, &request), None),
+            Effect::Run(request) => {
+                let intake = (request.stdin != Stdin::Empty).then(Intake::new);
+                self.awaits(start(desk, &request), intake);
+            }
             Effect::Room(call) => {
                 self.is_known_to_room |= matches!(call, Call::Join { .. });
                 let answer = desk.call(self.number, call);
-                self.task = Some(Task::Awaited { coming: None, is_cancelled: false });
+                let (coming, intake) = (None, None);
+                self.task = Some(Task::Awaited { coming, intake, is_cancelled: false });
                 if let Some(answer) = answer {
                     self.take_messages(desk);
                     self.on_mail(desk, Mail::Answer(answer));
@@ -171,8 +207,41 @@ impl<'a> Peer<'a> {
         }
     }
 
-    fn awaits(&mut self, coming: Coming) {
-        self.task = Some(Task::Awaited { coming: Some(coming), is_cancelled: false });
+    fn awaits(&mut self, coming: Coming, intake: Option<Intake>) {
+        self.task = Some(Task::Awaited { coming: Some(coming), intake, is_cancelled: false });
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        match &mut self.task {
+            Some(Task::Upload(storing)) => storing.on_bytes(bytes),
+            Some(task) => {
+                let intake = task.intake().expect("what is fed takes it");
+                intake.on_bytes(bytes);
+            }
+            None => panic!("there is nobody to be fed"),
+        }
+    }
+
+    fn feed_end(&mut self) {
+        match &mut self.task {
+            Some(Task::Upload(storing)) => storing.on_end(),
+            Some(task) => task.intake().into_iter().for_each(Intake::on_end),
+            None => {}
+        }
+    }
+
+    /// What came for a request while it was kept.
+    pub(crate) fn feed_kept(&mut self, input: &Input) {
+        let Some(task) = &mut self.task else { return };
+        if let (Some(terminal), Some(intake)) = (&input.terminal, task.intake()) {
+            intake.on_size(terminal.size);
+        }
+        if !input.bytes.is_empty() {
+            self.feed(&input.bytes);
+        }
+        if input.is_ended {
+            self.feed_end();
+        }
     }
 
     fn cancel(&mut self) {
@@ -184,14 +253,22 @@ impl<'a> Peer<'a> {
                 why.get_or_insert(refusal);
             }
             Some(Task::Running(running)) => running.stop(Code::Cancelled, &mut self.output),
+            Some(Task::Upload(storing)) => storing.stop(refusal),
             None => {}
         }
     }
 
     /// What was looked for is found.
     pub(crate) fn on_coming(&mut self, desk: &mut Desk<'_>) {
-        let Some(Task::Awaited { coming, is_cancelled }) = &mut self.task else { return };
+        if let Some(Task::Upload(storing)) = &mut self.task {
+            if let Some(outcome) = storing.go_on(&mut desk.stored) {
+                self.on_outcome(desk, outcome);
+            }
+            return;
+        }
+        let Some(Task::Awaited { coming, intake, is_cancelled }) = &mut self.task else { return };
         let Some(coming) = coming.take() else { return };
+        let intake = intake.take();
         if *is_cancelled {
             let refusal = Refusal::new(Code::Cancelled, "the request was cancelled");
             return self.on_outcome(desk, Outcome::Refused(refusal));
@@ -211,7 +288,7 @@ impl<'a> Peer<'a> {
                     };
                     return self.on_outcome(desk, outcome);
                 }
-                let running = Running::begin(number, job, &self.session, &mut self.output);
+                let running = Running::begin(number, job, intake, &self.session, &mut self.output);
                 self.task = Some(Task::Running(Box::new(running)));
             }
         }
@@ -327,8 +404,21 @@ fn look(desk: &Desk<'_>, request: &FileRequest<'_>) -> Coming {
     }
 }
 
+/// Begins to store a file in that table.
+fn store(desk: &Desk<'_>, request: &UploadRequest<'_>) -> Storing {
+    let name = String::from_utf8(request.path.to_vec()).expect("names here are ASCII");
+    let is_there = desk.scene.files.iter().any(|file| file.name == name);
+    let plan = match () {
+        () if name.contains('/') => Err(Code::NoSuchFile),
+        () if is_there && !request.may_replace => Err(Code::Exists),
+        () => Ok(()),
+    };
+    Storing::new(name, request.bytes, plan)
+}
+
 /// Starts `job N`.
-fn start(desk: &Desk<'_>, command: &[u8]) -> Coming {
+fn start(desk: &Desk<'_>, request: &RunRequest<'_>) -> Coming {
+    let command = request.command;
     let number = command.strip_prefix(b"job ").and_then(|number| str::from_utf8(number).ok());
     let number: Option<usize> = number.and_then(|number| number.parse().ok());
     let number = number.unwrap_or_else(|| panic!("no such command: {}", command.escape_ascii()));

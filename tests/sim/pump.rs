@@ -99,6 +99,9 @@ impl Peer<'_> {
         {
             let effect = self.session.on_kept(&kept, &desk.terms());
             self.act(desk, effect);
+            if let Some(input) = kept.into_input() {
+                self.feed_kept(&input);
+            }
             self.note_output();
         }
     }

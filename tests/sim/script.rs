@@ -2,7 +2,7 @@
 //!
 //! What it does not do: choose (`grammar`), or say what follows (`model`).
 
-use landline::protocol::session::Permit;
+use landline::protocol::session::{Permit, Uploads};
 use landline::protocol::speech::{Service, Speech};
 
 /// The server's name in every simulation.
@@ -38,6 +38,29 @@ pub(crate) struct Job {
     /// Whether to standard error, and what.
     pub(crate) writes: Vec<(bool, Vec<u8>)>,
     pub(crate) ends: Ends,
+    /// What it does with input, before it writes.
+    pub(crate) reads: Option<Reads>,
+}
+
+/// A command copies its input to its output, up to so many bytes, and then reads no more. At a
+/// terminal it tells the terminal's size, once it has come to the end of its input.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reads {
+    pub(crate) most: usize,
+    pub(crate) is_terminal: bool,
+}
+
+/// Where a file is to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spot {
+    /// Under a name that nobody else uses.
+    New,
+    /// The same, and the input ends too early.
+    Early,
+    /// Where a file is.
+    There,
+    /// In a directory that is not there.
+    Nowhere,
 }
 
 /// What a line means.
@@ -63,8 +86,16 @@ pub(crate) enum Ask {
     Framed,
     Quit,
     Cancel,
-    /// Input for a command that is not there (framed).
-    Stray,
+    /// Bytes for the last command before it that takes any (framed).
+    Input,
+    /// The end of them.
+    Eof,
+    /// Its terminal has this size.
+    Winch(String),
+    Upload {
+        name: String,
+        spot: Spot,
+    },
     /// Refused: with which code in plain, and with which in framed.
     Wrong(&'static str, &'static str),
     /// A request line of HTTP.
@@ -137,6 +168,7 @@ pub(crate) struct Scene {
     pub(crate) files: Vec<Shelved>,
     pub(crate) jobs: Vec<Job>,
     pub(crate) scripts: Vec<Script>,
+    pub(crate) uploads: Uploads,
     pub(crate) line_bytes_max: usize,
     pub(crate) backlog_bytes_max: usize,
     /// Most bytes of one read.

@@ -40,7 +40,7 @@ impl Peer<'_> {
         match &mut self.task {
             Some(Task::Download { file: number, .. }) => file = &desk.scene.files[*number].content,
             Some(Task::Running(running)) => pipes = Some((&mut running.pipes, running.is_ended)),
-            Some(Task::Awaited { .. }) | None => {}
+            Some(Task::Awaited { .. } | Task::Upload(_)) | None => {}
         }
         let (stinginess, is_gone) = (self.script.stinginess, self.is_broken);
         let (random, taken) = (&mut desk.random, &mut self.received);

@@ -14,7 +14,7 @@ use crate::script::{Leaves, Scene};
 use crate::want::tick_ms;
 
 /// Steps after which a simulation has got stuck.
-const STEPS_MAX: usize = 300_000;
+const STEPS_MAX: usize = 3_000_000;
 /// How long bytes without a newline are waited on, in milliseconds (section 2).
 const DECIDE_MS: u64 = 100;
 
@@ -180,6 +180,7 @@ fn told(peer: &Peer<'_>) -> String {
         Some(Task::Awaited { .. }) => "word",
         Some(Task::Download { .. }) => "a download",
         Some(Task::Running(_)) => "a command",
+        Some(Task::Upload(_)) => "an upload",
         None => "nothing",
     };
     format!(

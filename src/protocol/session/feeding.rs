@@ -50,7 +50,7 @@ impl Session {
     /// Whether payload would be taken now.
     pub fn takes_payload(&self) -> bool {
         match self.payload {
-            Payload::Kept(_) => !self.waiting.as_ref().is_some_and(|waiting| waiting.is_full()),
+            Payload::Kept(_) => !self.is_full(),
             Payload::Nobodys | Payload::InProgress => self.stage != Stage::Over,
         }
     }

@@ -7,7 +7,8 @@
 //! Invariants:
 //! 1. A session awaits at most one outcome, and meanwhile a plain peer's frames are not taken, and
 //!    a framed peer's are kept, in order, up to a limit; or it awaits the room's answers to a
-//!    limited number of messages, and meanwhile takes further messages alone.
+//!    limited number of messages, and meanwhile takes further messages alone. Behind frames that
+//!    are kept, all others are kept too.
 //! 2. Nothing is taken once the session is over.
 //! 3. Payload, and what else comes for a request (`feeding`), belongs to the last request before it
 //!    that takes any, be it in progress or kept.
@@ -169,13 +170,21 @@ impl Session {
     /// Whether a message would be taken now.
     pub fn takes_frames(&self) -> bool {
         match self.stage {
-            Stage::Busy(_) => {
-                self.is_framed() && !self.waiting.as_ref().is_some_and(|w| w.is_full())
-            }
+            Stage::Busy(_) => self.is_framed() && !self.is_full(),
+            Stage::Sending(_) if self.has_kept() => !self.is_full(),
             Stage::Sending(sends) => sends < SENDS_MAX,
             Stage::Sent(_) | Stage::Over => false,
             Stage::First | Stage::Ready | Stage::Head | Stage::StrangeHead => true,
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.is_full())
+    }
+
+    /// Whether requests are kept, behind which all others belong.
+    fn has_kept(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| !waiting.is_empty())
     }
 
     /// Whether requests are kept that could be acted on now.
@@ -190,7 +199,7 @@ impl Session {
 
     /// A message came.
     pub fn on_frame<'a>(&mut self, frame: &Frame<'a>, terms: &Terms<'_>) -> Effect<'a> {
-        if self.is_sending() {
+        if self.is_sending() && !self.has_kept() {
             return self.send_more(frame.body);
         }
         if self.is_busy() {
@@ -205,7 +214,7 @@ impl Session {
 
     /// A line over the limit came, or as much of it as there may be: `head`.
     pub fn on_too_long<'a>(&mut self, head: &[u8], is_bare: bool, terms: &Terms<'_>) -> Effect<'a> {
-        if self.is_sending() {
+        if self.is_sending() && !self.has_kept() {
             return self.later();
         }
         if self.is_busy() {

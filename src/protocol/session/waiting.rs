@@ -47,6 +47,10 @@ impl Waiting {
         Some(kept)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.bytes >= WAITING_BYTES_MAX || self.queue.len() >= WAITING_REQUESTS_MAX
     }
@@ -59,9 +63,9 @@ impl Waiting {
         })
     }
 
-    /// Adds to it.
+    /// Adds to it; what comes behind its end is dropped.
     pub(super) fn feed(&mut self, wanted: Feeds, bytes: &[u8]) {
-        if let Some(input) = self.last_input(wanted) {
+        if let Some(input) = self.last_input(wanted).filter(|input| !input.is_ended) {
             input.bytes.extend_from_slice(bytes);
             self.bytes += bytes.len();
         }
