@@ -56,10 +56,6 @@ impl Author<'_> {
 
     /// A command with input, all that is for it, and perhaps other requests in between.
     pub(crate) fn fed(&mut self, lines: &mut Vec<Line>) {
-        let is_terminal = self.random.one_in(3);
-        let verb = if is_terminal { "run@pty " } else { "run@in " };
-        let is_limited = !is_terminal && self.random.one_in(4);
-        let most = if is_limited { self.random.below(200) } else { usize::MAX };
         let ends = match self.random.below(8) {
             0 => Ends::Status(3),
             1 => Ends::NotFound,
@@ -67,17 +63,8 @@ impl Author<'_> {
             3 if self.may_run => Ends::Never,
             _ => Ends::Status(0),
         };
-        let writes = if self.random.one_in(2) { vec![(true, b"end".to_vec())] } else { Vec::new() };
-        let reads = Some(Reads { most, is_terminal });
-        lines.push(self.add_job(verb, Job { writes, ends, reads }));
+        self.begin_fed(ends, lines);
         let job = self.scene.jobs.len() - 1;
-        for _ in 0..self.random.below(5) {
-            lines.push(match self.random.below(4) {
-                0 => self.words(),
-                1 => self.winch(),
-                _ => self.input(),
-            });
-        }
         if ends != Ends::Never || self.random.one_in(2) {
             lines.push(Line::new(Ask::Eof, "eof 0"));
         }
@@ -90,6 +77,28 @@ impl Author<'_> {
             cancel.once_running = Some(job);
             lines.push(cancel);
             lines.push(Line::new(Ask::Eof, "eof 0"));
+        }
+    }
+
+    /// One whose input ends with the client's.
+    pub(crate) fn last_fed(&mut self, lines: &mut Vec<Line>) {
+        self.begin_fed(Ends::Status(0), lines);
+    }
+
+    fn begin_fed(&mut self, ends: Ends, lines: &mut Vec<Line>) {
+        let is_terminal = self.random.one_in(3);
+        let verb = if is_terminal { "run@pty " } else { "run@in " };
+        let is_limited = !is_terminal && self.random.one_in(4);
+        let most = if is_limited { self.random.below(200) } else { usize::MAX };
+        let writes = if self.random.one_in(2) { vec![(true, b"end".to_vec())] } else { Vec::new() };
+        let reads = Some(Reads { most, is_terminal });
+        lines.push(self.add_job(verb, Job { writes, ends, reads }));
+        for _ in 0..self.random.below(5) {
+            lines.push(match self.random.below(4) {
+                0 => self.words(),
+                1 => self.winch(),
+                _ => self.input(),
+            });
         }
     }
 

@@ -108,10 +108,8 @@ impl Author<'_> {
         while lines.len() < count {
             self.add(service, is_bare, &mut lines);
         }
-        self.finish(&script, &mut lines);
-        let is_open = |line: &Line| matches!(line.ask, Ask::Upload { .. });
-        if script.leaves == Leaves::Last && lines.last().is_some_and(is_open) {
-            // It may go on to the end of input.
+        let is_open = self.finish(&script, &mut lines);
+        if script.leaves == Leaves::Last && is_open {
             script.leaves = Leaves::AtOnce;
         }
         script.lines = lines;
@@ -140,8 +138,9 @@ impl Author<'_> {
         lines
     }
 
-    /// Endings, one end of input without a newline among them.
-    fn finish(&mut self, script: &Script, lines: &mut Vec<Line>) {
+    /// Endings, one end of input without a newline among them. Says whether something is left that
+    /// only the end of input ends.
+    fn finish(&mut self, script: &Script, lines: &mut Vec<Line>) -> bool {
         let raw = script.service() == Service::Echo;
         for line in lines.iter_mut() {
             line.ending = match self.random.below(4) {
@@ -157,7 +156,12 @@ impl Author<'_> {
         }
         let is_framed = lines.iter().any(|line| matches!(line.ask, Ask::Framed));
         if !script.is_bare && script.service() == Service::Line && self.random.one_in(4) {
-            return lines.push(self.last_upload(is_framed));
+            if is_framed && self.random.one_in(2) {
+                self.last_fed(lines);
+            } else {
+                lines.push(self.last_upload(is_framed));
+            }
+            return true;
         }
         let takes_tail = !script.is_bare && matches!(script.service(), Service::Line);
         if takes_tail && self.random.one_in(2) {
@@ -168,6 +172,7 @@ impl Author<'_> {
                 lines.push(tail);
             }
         }
+        false
     }
 
     fn add(&mut self, service: Service, is_bare: bool, lines: &mut Vec<Line>) {

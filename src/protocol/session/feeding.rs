@@ -67,11 +67,9 @@ impl Session {
         }
     }
 
-    /// The client's input ended: whoever takes any has all of it.
-    pub fn on_input_end(&mut self) -> Effect<'static> {
-        if let Some(waiting) = &mut self.waiting {
-            waiting.end_input();
-        }
+    /// The client's input ended: the request in progress has all of it. To be told again of the
+    /// next one.
+    pub fn on_input_end(&self) -> Effect<'static> {
         if self.feeds() == Feeds::Nothing { Effect::Nothing } else { Effect::FeedEnd }
     }
 

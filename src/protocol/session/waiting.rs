@@ -70,15 +70,6 @@ impl Waiting {
             self.bytes += bytes.len();
         }
     }
-
-    /// No more input comes for any of them.
-    pub(super) fn end_input(&mut self) {
-        for kept in &mut self.queue {
-            if let Kept::Fed { input, .. } = kept {
-                input.is_ended = true;
-            }
-        }
-    }
 }
 
 impl Kept {
