@@ -241,6 +241,17 @@ mod tests {
         texts.iter().map(|text| text.parse().expect("tests write valid addresses")).collect()
     }
 
+    /// A socket with an address of its own that does not listen: it is refused there.
+    fn bound() -> io::Result<(OwnedFd, SocketAddr)> {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let fd = os::socket(AddressFamily::Inet, SockType::Stream, flags, None)?;
+        os::bind(fd.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0))?;
+        let socket::Local::Inet(address) = socket::local(fd.as_fd())? else {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        };
+        Ok((fd, address))
+    }
+
     #[test]
     fn families_take_turns_and_the_first_stays_first() {
         let found = addresses(&["[::1]:5", "[::2]:5", "[::1]:5", "1.0.0.1:5", "1.0.0.2:5"]);
@@ -254,9 +265,9 @@ mod tests {
 
     #[test]
     fn where_one_refuses_the_next_is_taken() -> io::Result<()> {
-        let closed = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let (_unheard, address) = bound()?;
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let tried = [closed, listener.local_addr()?];
+        let tried = [address, listener.local_addr()?];
         let deadline = Deadline::after(Some(10_000));
         assert!(Race::new(&tried).run(&deadline).is_ok());
         let failure = Race::new(&tried[..1]).run(&deadline).map(|_| ());
@@ -268,13 +279,8 @@ mod tests {
 
     #[test]
     fn a_silent_address_does_not_keep_the_next_one_waiting() -> io::Result<()> {
-        let flags = SockFlag::SOCK_CLOEXEC;
-        let silent = os::socket(AddressFamily::Inet, SockType::Stream, flags, None)?;
-        os::bind(silent.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0))?;
+        let (silent, address) = bound()?;
         os::listen(&silent, os::Backlog::new(0)?)?;
-        let socket::Local::Inet(address) = socket::local(silent.as_fd())? else {
-            return Err(io::ErrorKind::AddrNotAvailable.into());
-        };
         // A listener whose queue is full drops what comes (listen(2)): nobody answers.
         let mut queued = Vec::new();
         loop {

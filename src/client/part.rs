@@ -170,12 +170,14 @@ impl Drop for Part {
         if self.len > 0 && !self.is_taken {
             // What is not noted as safe is still good until the machine starts anew.
             let _ = self.keep();
-            return;
+        } else {
+            for name in [&self.note_name, &self.data_name] {
+                // The bytes have their own name by now, or there are none.
+                let _ = place::remove(self.target.directory(), name);
+            }
         }
-        for name in [&self.note_name, &self.data_name] {
-            // The bytes have their own name by now, or there are none.
-            let _ = place::remove(self.target.directory(), name);
-        }
+        // Closing it unlocks it later where a child has a duplicate until it runs its program.
+        let _ = place::unlock(&self.data);
     }
 }
 

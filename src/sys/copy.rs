@@ -161,7 +161,7 @@ mod tests {
     use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
     use super::super::pipe::new_pipe;
-    use super::super::scratch::Scratch;
+    use super::super::scratch::{Scratch, wait_closed};
     use super::*;
 
     const MAX: usize = 1 << 16;
@@ -194,6 +194,7 @@ mod tests {
         assert_eq!(splice(&pipe, &near)?, Copied::Moved(5));
         assert_eq!(splice(&pipe, &near)?, Copied::SourceEmpty);
         drop(writer);
+        wait_closed(pipe.as_fd())?;
         assert_eq!(splice(&pipe, &near)?, Copied::SourceEnded);
         let mut got = [0; 5];
         far.read_exact(&mut got)?;
@@ -211,6 +212,7 @@ mod tests {
         writer.write_all(b"hello")?;
         assert_eq!(splice(&pipe, &near)?, Copied::SinkFull);
         drop(writer);
+        wait_closed(pipe.as_fd())?;
         assert_eq!(splice(&pipe, &near)?, Copied::SinkFull);
         let (_scratch, file) = file(b"hello")?;
         assert_eq!(send_file(near.as_fd(), file.as_fd(), 0, MAX)?, Copied::SinkFull);
@@ -221,6 +223,7 @@ mod tests {
     fn a_peer_that_is_gone_is_an_error() -> io::Result<()> {
         let (near, far) = non_blocking_pair()?;
         drop(far);
+        wait_closed(near.as_fd())?;
         let (pipe, writer) = new_pipe()?;
         File::from(writer).write_all(b"hello")?;
         let (_scratch, file) = file(b"hello")?;
@@ -302,6 +305,7 @@ mod tests {
         let nothing = read(pipe.as_fd(), &mut buffer).map_err(|error| error.kind());
         assert_eq!(nothing, Err(io::ErrorKind::WouldBlock));
         File::from(writer).write_all(b"hello")?;
+        wait_closed(pipe.as_fd())?;
         assert_eq!(read(pipe.as_fd(), &mut buffer)?, 5);
         assert_eq!(read(pipe.as_fd(), &mut buffer)?, 0);
         Ok(())

@@ -139,6 +139,7 @@ mod tests {
     use std::os::fd::AsFd as _;
     use std::os::unix::net::UnixStream;
 
+    use super::super::scratch::wait_closed;
     use super::*;
 
     fn told(epoll: &Epoll, capacity: usize) -> io::Result<Vec<Event>> {
@@ -192,6 +193,7 @@ mod tests {
         epoll.modify(near.as_fd(), Interest::NONE, 1)?;
         assert_eq!(told(&epoll, 8)?, []);
         drop(far);
+        wait_closed(near.as_fd())?;
         let event = Event { token: 1, readable: false, writable: false, gone: true };
         assert_eq!(told(&epoll, 8)?, [event]);
         Ok(())

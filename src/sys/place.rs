@@ -33,17 +33,27 @@ pub fn open(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<File> {
     Ok(File::from(retry(|| openat(directory, name, flags | OFlag::O_NONBLOCK, mode))?))
 }
 
-/// Takes the lock of an open file, for as long as it is open (flock(2)). False: another has it.
+/// Takes the lock of an open file, until `unlock` or for as long as it is open (flock(2)). False:
+/// another has it.
 pub fn lock(file: &File) -> io::Result<bool> {
-    let taken = retry(|| {
-        // SAFETY: takes numbers alone, and `file` is open.
-        Errno::result(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) })
-    });
-    match taken {
-        Ok(_) => Ok(true),
+    match flock(file, libc::LOCK_EX | libc::LOCK_NB) {
+        Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Gives the lock back (flock(2)).
+pub fn unlock(file: &File) -> io::Result<()> {
+    flock(file, libc::LOCK_UN)
+}
+
+fn flock(file: &File, operation: libc::c_int) -> io::Result<()> {
+    retry(|| {
+        // SAFETY: takes numbers alone, and `file` is open.
+        Errno::result(unsafe { libc::flock(file.as_raw_fd(), operation) })
+    })?;
+    Ok(())
 }
 
 /// What a name stands for, itself and not what it leads to (fstatat(2), `AT_SYMLINK_NOFOLLOW`);
@@ -138,7 +148,7 @@ mod tests {
         let second = open(folder.as_fd(), b"part")?;
         assert_eq!(second.metadata()?.len(), 4);
         assert!(!lock(&second)?);
-        drop(first);
+        unlock(&first)?;
         assert!(lock(&second)?);
         let link = open(folder.as_fd(), b"dangling").map_err(|error| error.raw_os_error());
         assert_eq!(link.map(drop), Err(Some(libc::ELOOP)));

@@ -43,6 +43,7 @@ mod tests {
     use std::os::fd::AsFd as _;
     use std::os::unix::net::UnixStream;
 
+    use super::super::scratch::wait_closed;
     use super::*;
 
     #[test]
@@ -53,6 +54,7 @@ mod tests {
         b.write_all(b"x")?;
         assert_eq!(wait_readable(&[a.as_fd(), c.as_fd()], None)?, [true, false]);
         drop(d);
+        wait_closed(c.as_fd())?;
         assert_eq!(wait_readable(&[a.as_fd(), c.as_fd()], None)?, [true, true]);
         Ok(())
     }

@@ -70,7 +70,7 @@ pub fn read(master: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pipe;
+    use super::super::{pipe, scratch};
     use super::*;
 
     #[test]
@@ -86,6 +86,7 @@ mod tests {
         assert_eq!(&shown[..count], b"ab\r\n");
         assert_eq!(end_of_input(master.as_fd()), [4]);
         drop(slave);
+        scratch::wait_closed(master.as_fd())?;
         assert_eq!(read(master.as_fd(), &mut shown)?, 0);
         Ok(())
     }

@@ -1,20 +1,43 @@
-//! What tests of this folder share: places of their own in the file system.
+//! What tests of this folder share: places of their own in the file system, and
+//! waiting for an end.
 //!
 //! What it does not do: exist outside of tests.
 
 use std::fs;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::yield_now;
+use std::time::{Duration, Instant};
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
+use super::poll::wait_any;
+
 /// Held by tests that make descriptors which are not close-on-exec, or count a child's.
 pub(super) static DESCRIPTORS: Mutex<()> = Mutex::new(());
+
+/// Waits for what follows from closing a descriptor: a child that another test is starting has a
+/// duplicate of it until it runs its program.
+#[expect(clippy::disallowed_methods, reason = "waiting has an end")]
+pub(super) fn until(mut holds: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
+    let start = Instant::now();
+    while !holds()? {
+        assert!(start.elapsed() < Duration::from_secs(60), "it never came to hold");
+        yield_now();
+    }
+    Ok(())
+}
+
+/// Waits until the far end of a pipe, socket or terminal is closed.
+pub(super) fn wait_closed(near: BorrowedFd<'_>) -> io::Result<()> {
+    until(|| Ok(wait_any(&[(near, false, false)], Some(0))? == [true]))
+}
 
 /// A directory of its own for one test, gone with it.
 pub(super) struct Scratch(PathBuf);

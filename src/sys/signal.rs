@@ -72,7 +72,7 @@ impl Signals {
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let mut signals = Self { fd: SignalFd::with_flags(&set, flags)?, set };
         signals.take_more(&[Signal::Terminate, Signal::Interrupt, Signal::Hangup])?;
-        for signal in [os::SIGPIPE, os::SIGXFSZ] {
+        for signal in IGNORED {
             // SAFETY: SIG_IGN is no function that could do anything unsafe in signal context.
             unsafe { os::signal(signal, SigHandler::SigIgn)? };
         }
@@ -118,6 +118,8 @@ impl AsFd for Signals {
     }
 }
 
+/// What `Signals::take` has the process ignore.
+const IGNORED: [os::Signal; 2] = [os::SIGPIPE, os::SIGXFSZ];
 /// How many signals there are, those that the C library keeps for itself included (signal(7)).
 const SIGNALS: libc::c_int = 64;
 /// Size of a set of signals as the kernel has it, in bytes.
@@ -167,11 +169,14 @@ fn set_mask(mask: u64) -> u64 {
     before
 }
 
-/// The signals whose handling is not the default one (`rt_sigaction(2)`), as it is when this is
-/// first asked for: landline changes it at its start alone.
+/// The signals whose handling is not the default one (`rt_sigaction(2)`) when this is first asked
+/// for, and those that `Signals::take` ignores, before or after that.
 pub(super) fn altered() -> &'static [libc::c_int] {
     static ALTERED: OnceLock<Vec<libc::c_int>> = OnceLock::new();
-    ALTERED.get_or_init(|| (1..=SIGNALS).filter(|signal| !is_default(*signal)).collect())
+    let is_ignored = |signal: i32| IGNORED.iter().any(|ignored| *ignored as i32 == signal);
+    ALTERED.get_or_init(|| {
+        (1..=SIGNALS).filter(|signal| is_ignored(*signal) || !is_default(*signal)).collect()
+    })
 }
 
 fn is_default(signal: libc::c_int) -> bool {
@@ -215,7 +220,7 @@ mod tests {
             assert_eq!(signals.next()?, Some(expected));
             assert_eq!(signals.next()?, None);
         }
-        for ignored in [os::SIGPIPE, os::SIGXFSZ] {
+        for ignored in IGNORED {
             os::raise(ignored)?;
             assert_eq!(signals.next()?, None);
         }
