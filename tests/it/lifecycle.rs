@@ -207,7 +207,7 @@ fn the_drain_has_an_end() {
     peer.say("run echo $$; exec sleep 100\n");
     let pid = peer.expect_line().parse().expect("a process id");
     assert_eq!(server.stop().code(), Some(0));
-    assert!(process::has_ended(pid), "its command outlives the server");
+    wait_until("its command does not outlive the server", || process::has_ended(pid));
     peer.expect_gone();
 }
 
