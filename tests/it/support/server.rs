@@ -202,6 +202,18 @@ impl Server {
         self.peak_bytes().saturating_sub(before)
     }
 
+    /// How much the server has read of its peers, in bytes: what sockets hold is not in it.
+    #[track_caller]
+    pub(crate) fn received_bytes(&self) -> u64 {
+        let mut peer = self.peer("line");
+        peer.say("stats\n");
+        loop {
+            if let Some(bytes) = peer.expect_line().strip_prefix("received_bytes_total ") {
+                return bytes.parse().expect("a counter is a number");
+            }
+        }
+    }
+
     /// Waits for the server to end by itself or by a signal sent before.
     #[track_caller]
     pub(crate) fn expect_exit(&mut self) -> ExitStatus {
