@@ -45,6 +45,13 @@ pub(crate) struct Common {
     pub(crate) seats: Arc<AtomicUsize>,
 }
 
+/// Bytes one peer may be sent in one turn: of a peer that is alone, and of one among others, who
+/// wait meanwhile.
+const TURN_BYTES_ALONE: u64 = 1024 * 1024;
+const TURN_BYTES_AMONG: u64 = 64 * 1024;
+/// For how long after it was served a peer counts as one of the others, in milliseconds.
+const AMONG_MS: u64 = 50;
+
 /// A worker's tools.
 #[derive(Debug)]
 pub(crate) struct Desk {
@@ -68,6 +75,10 @@ pub(crate) struct Desk {
     stamp: Option<Stamp>,
     /// The second whose local time is known, and that time.
     local: (i64, Civil),
+    /// The peer that was served last, and when.
+    served: Option<(PeerId, u64)>,
+    /// Until when several peers are taken to be served.
+    among_until_ms: u64,
     /// Peers that something happened to in this turn.
     pub(crate) touched: Vec<PeerId>,
     /// Peers that can go on without an event.
@@ -99,6 +110,8 @@ impl Desk {
             now_ms: 0,
             stamp: None,
             local: (i64::MIN, Civil::from_unix(0)),
+            served: None,
+            among_until_ms: 0,
             touched: Vec::new(),
             again: Vec::new(),
             condemned: Vec::new(),
@@ -111,6 +124,23 @@ impl Desk {
     pub(crate) fn set_time(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
         self.stamp = None;
+    }
+
+    /// A peer has something done in this turn.
+    pub(crate) fn touch(&mut self, peer: PeerId) {
+        if let Some((last, at_ms)) = self.served.replace((peer, self.now_ms))
+            && last != peer
+            && self.now_ms < at_ms + AMONG_MS
+        {
+            self.among_until_ms = self.now_ms + AMONG_MS;
+        }
+        self.touched.push(peer);
+    }
+
+    /// Bytes one peer may be sent in this turn.
+    pub(crate) fn turn_bytes(&self) -> u64 {
+        let is_among = self.now_ms < self.among_until_ms;
+        if is_among { TURN_BYTES_AMONG } else { TURN_BYTES_ALONE }
     }
 
     /// The time of this turn as a date.

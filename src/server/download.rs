@@ -18,7 +18,7 @@ use crate::service::files::OpenFile;
 use crate::sys::beneath::metadata;
 use crate::sys::copy::read_cached;
 use crate::transfer::outqueue::OutQueue;
-use crate::transfer::sink::WINDOW_BYTES;
+use crate::transfer::sink::{SocketSink, WINDOW_BYTES};
 
 /// Size up to which a file is copied rather than sent by `sendfile`, in bytes: below it, a system
 /// call costs more than the copy.
@@ -31,7 +31,7 @@ pub(crate) struct Download {
     next: u64,
     end: u64,
     refusal: Option<Refusal>,
-    /// Up to which offset the file was read ahead.
+    /// Up to which offset the file was found in memory, or read ahead.
     warm_to: u64,
     /// Whether it is being read ahead, so that nothing of it can be sent.
     is_warming: bool,
@@ -64,12 +64,15 @@ impl Download {
         Some(download)
     }
 
-    pub(crate) fn file(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+    /// A sink that sends of its file.
+    pub(crate) fn sink<'a>(&'a self, socket: BorrowedFd<'a>) -> SocketSink<'a> {
+        SocketSink::new(socket, Some(self.file.as_fd()), None, None)
+            .looked_at(self.end, self.warm_to)
     }
 
-    pub(crate) fn warm_to(&self) -> u64 {
-        self.warm_to
+    /// Up to this offset its file was found in memory.
+    pub(crate) fn on_looked(&mut self, warm_to: u64) {
+        self.warm_to = warm_to;
     }
 
     pub(crate) fn is_warming(&self) -> bool {

@@ -15,14 +15,11 @@ use crate::sys::socket;
 use crate::transfer::outqueue::Flush;
 use crate::transfer::sink::SocketSink;
 
-/// Bytes one peer may be sent in one turn.
-const FLUSH_BYTES: u64 = 1024 * 1024;
-
 impl Connection {
     /// Sends what can be sent now.
     pub(crate) fn flush(&mut self, desk: &mut Desk, scratch: &mut [u8]) {
         self.flags.is_cut_short = false;
-        let end = self.bytes_out + FLUSH_BYTES;
+        let end = self.bytes_out + desk.turn_bytes();
         while !self.flags.is_sink_full && self.wants_flush() {
             if self.advance_task(desk, scratch).is_err() {
                 self.fate = Some(Fate::Gone(Why::Internal));
@@ -122,10 +119,7 @@ impl Connection {
     fn flush_once(&mut self, desk: &Desk, budget: u64) -> io::Result<Flush> {
         let socket = self.socket.as_fd();
         let mut sink = match self.task.as_deref() {
-            Some(Task::Download(download)) => {
-                SocketSink::new(socket, Some(download.file()), None, None)
-                    .warm_to(download.warm_to())
-            }
+            Some(Task::Download(download)) => download.sink(socket),
             Some(Task::Command(command)) => {
                 SocketSink::new(socket, None, command.out(), command.err())
             }
@@ -134,7 +128,10 @@ impl Connection {
             }
         };
         let flushed = self.output.flush(&mut sink, budget);
-        let sent = sink.sent();
+        let (sent, warm_to) = (sink.sent(), sink.warm_to());
+        if let Some(Task::Download(download)) = self.task.as_deref_mut() {
+            download.on_looked(warm_to);
+        }
         if sent > 0 {
             self.active_ms = desk.now_ms;
             self.count_sent(desk, sent);

@@ -192,7 +192,7 @@ impl OutQueue {
         }
     }
 
-    /// Sends what can be sent now, at most about `budget_bytes`. An error is the peer's end.
+    /// Sends what can be sent now, at most `budget_bytes`. An error is the peer's end.
     pub fn flush(&mut self, sink: &mut impl Sink, budget_bytes: u64) -> io::Result<Flush> {
         let mut budget = budget_bytes;
         loop {
@@ -207,7 +207,7 @@ impl OutQueue {
                 Segment::Pipe { source, remaining } => {
                     sink.splice_from(source, remaining.min(budget))?
                 }
-                Segment::Owned { .. } | Segment::Shared(_) => self.write_memory(sink)?,
+                Segment::Owned { .. } | Segment::Shared(_) => self.write_memory(sink, budget)?,
             };
             match copied {
                 Copied::Moved(bytes) => {
@@ -221,14 +221,21 @@ impl OutQueue {
         }
     }
 
-    /// Sends the memory segments at the front in one call.
-    fn write_memory(&self, sink: &mut impl Sink) -> io::Result<Copied> {
+    /// Sends the memory segments at the front in one call, at most `budget_bytes` of them: to copy
+    /// megabytes into a socket takes long enough for others to wait.
+    fn write_memory(&self, sink: &mut impl Sink, budget_bytes: u64) -> io::Result<Copied> {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let mut count = 0;
+        let mut room = usize::try_from(budget_bytes).unwrap_or(usize::MAX);
         for (slice, bytes) in
             slices.iter_mut().zip(self.segments.get().iter().map_while(Segment::memory))
         {
+            if room == 0 {
+                break;
+            }
+            let bytes = &bytes[..bytes.len().min(room)];
             *slice = IoSlice::new(bytes);
+            room -= bytes.len();
             count += 1;
         }
         let more = match self.segments.get().get(count) {
@@ -374,6 +381,21 @@ mod tests {
         sink.room = 99;
         assert_eq!(queue.flush(&mut sink, 1000).expect("no error"), Flush::Drained);
         assert_eq!(sink.taken, b"hello wide world");
+    }
+
+    #[test]
+    fn memory_keeps_to_the_budget_too() {
+        let mut queue = OutQueue::default();
+        queue.push(vec![b'a'; JOIN_BYTES_MAX]);
+        queue.push_shared(Shared { block: (*b"wide ").into(), start: 0, end: 5 });
+        queue.push(b"world".to_vec());
+        let mut sink = Narrow { room: usize::MAX, taken: Vec::new(), calls: 0 };
+        let budget = JOIN_BYTES_MAX as u64 + 2;
+        assert_eq!(queue.flush(&mut sink, budget).expect("no error"), Flush::Budget);
+        assert_eq!((sink.taken.len(), sink.calls), (JOIN_BYTES_MAX + 2, 1));
+        assert_eq!((queue.memory_bytes(), queue.message_bytes()), (8, 3));
+        assert_eq!(queue.flush(&mut sink, budget).expect("no error"), Flush::Drained);
+        assert!(sink.taken.ends_with(b"wide world"));
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub struct SocketSink<'a> {
     file: Option<BorrowedFd<'a>>,
     out: Option<BorrowedFd<'a>>,
     err: Option<BorrowedFd<'a>>,
+    /// Where the file ends, as far as anyone knows.
+    file_end: u64,
     warm_to: u64,
     sent: u64,
 }
@@ -47,13 +49,19 @@ impl<'a> SocketSink<'a> {
         out: Option<BorrowedFd<'a>>,
         err: Option<BorrowedFd<'a>>,
     ) -> Self {
-        Self { socket, file, out, err, warm_to: 0, sent: 0 }
+        Self { socket, file, out, err, file_end: u64::MAX, warm_to: 0, sent: 0 }
     }
 
-    /// The file was read ahead up to this offset, so that no more is asked whether it is in memory.
+    /// The file ends at `file_end`, and was found in memory, or read ahead, up to `warm_to`:
+    /// nothing is asked of what comes before that.
     #[must_use]
-    pub fn warm_to(self, offset: u64) -> Self {
-        Self { warm_to: offset, ..self }
+    pub fn looked_at(self, file_end: u64, warm_to: u64) -> Self {
+        Self { file_end, warm_to, ..self }
+    }
+
+    /// Up to which offset the file was found in memory by now.
+    pub fn warm_to(&self) -> u64 {
+        self.warm_to
     }
 
     /// How many bytes were sent, from wherever.
@@ -104,8 +112,13 @@ impl Sink for SocketSink<'_> {
     fn send_file(&mut self, offset: u64, bytes_max: u64) -> io::Result<Copied> {
         let Some(file) = self.file else { return Ok(Copied::SourceEnded) };
         let bytes = bytes_max.min(WINDOW_BYTES);
-        if offset + bytes > self.warm_to && !is_in_memory(file, offset, bytes)? {
-            return Ok(Copied::SourceEmpty);
+        if offset + bytes > self.warm_to {
+            // A whole window is looked at, however little of it is sent now.
+            let window = bytes.max(WINDOW_BYTES.min(self.file_end.saturating_sub(offset)));
+            if !is_in_memory(file, offset, window)? {
+                return Ok(Copied::SourceEmpty);
+            }
+            self.warm_to = offset + window;
         }
         let copied = copy::send_file(self.socket, file, offset, window(bytes))?;
         Ok(self.count(copied))

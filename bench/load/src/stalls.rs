@@ -218,7 +218,11 @@ impl Scene<'_> {
     /// Drops the file from memory, then downloads it, to its end or until told to stop.
     fn download_cold(&self, stop: &AtomicBool, mib: &AtomicU64) -> Outcome<()> {
         let file = File::open(self.file)?;
-        posix_fadvise(file.as_fd(), 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
+        // In one call it would keep this processor from the clients for as long as it takes.
+        for start in (0..self.size.file_bytes).step_by(PIECE_BYTES) {
+            let (start, len) = (i64::try_from(start)?, i64::try_from(PIECE_BYTES)?);
+            posix_fadvise(file.as_fd(), start, len, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
+        }
         let peer = Peer::connect(self.target.address)?;
         peer.send(b"download large\n")?;
         let mut buffer = vec![0; READ_BYTES];

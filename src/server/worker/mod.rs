@@ -219,7 +219,7 @@ impl Worker {
         let Some(connection) = peers.get_mut(peer) else { return };
         if !connection.flags.is_touched {
             connection.flags.is_touched = true;
-            desk.touched.push(peer);
+            desk.touch(peer);
         }
         let acted = catch_unwind(AssertUnwindSafe(|| act(connection, desk, scratch)));
         if acted.is_err() {
