@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::config::Settings;
 use super::log::Log;
 use super::mail::{Address, Crew, HOME, Mail};
+use super::share::Share;
 use super::stats::{Figure, Stats, metrics_text, stats_text, totals};
 use super::upload::Work;
 use crate::protocol::effect::{Account, Answer, Call, FileRequest};
@@ -45,13 +46,6 @@ pub(crate) struct Common {
     pub(crate) seats: Arc<AtomicUsize>,
 }
 
-/// Bytes one peer may be sent in one turn: of a peer that is alone, and of one among others, who
-/// wait meanwhile.
-const TURN_BYTES_ALONE: u64 = 1024 * 1024;
-const TURN_BYTES_AMONG: u64 = 64 * 1024;
-/// For how long after it was served a peer counts as one of the others, in milliseconds.
-const AMONG_MS: u64 = 50;
-
 /// A worker's tools.
 #[derive(Debug)]
 pub(crate) struct Desk {
@@ -75,10 +69,7 @@ pub(crate) struct Desk {
     stamp: Option<Stamp>,
     /// The second whose local time is known, and that time.
     local: (i64, Civil),
-    /// The peer that was served last, and when.
-    served: Option<(PeerId, u64)>,
-    /// Until when several peers are taken to be served.
-    among_until_ms: u64,
+    share: Share,
     /// Peers that something happened to in this turn.
     pub(crate) touched: Vec<PeerId>,
     /// Peers that can go on without an event.
@@ -110,8 +101,7 @@ impl Desk {
             now_ms: 0,
             stamp: None,
             local: (i64::MIN, Civil::from_unix(0)),
-            served: None,
-            among_until_ms: 0,
+            share: Share::default(),
             touched: Vec::new(),
             again: Vec::new(),
             condemned: Vec::new(),
@@ -128,19 +118,13 @@ impl Desk {
 
     /// A peer has something done in this turn.
     pub(crate) fn touch(&mut self, peer: PeerId) {
-        if let Some((last, at_ms)) = self.served.replace((peer, self.now_ms))
-            && last != peer
-            && self.now_ms < at_ms + AMONG_MS
-        {
-            self.among_until_ms = self.now_ms + AMONG_MS;
-        }
+        self.share.on_served(peer, self.now_ms);
         self.touched.push(peer);
     }
 
     /// Bytes one peer may be sent in this turn.
     pub(crate) fn turn_bytes(&self) -> u64 {
-        let is_among = self.now_ms < self.among_until_ms;
-        if is_among { TURN_BYTES_AMONG } else { TURN_BYTES_ALONE }
+        self.share.bytes(self.now_ms)
     }
 
     /// The time of this turn as a date.

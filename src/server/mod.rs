@@ -18,6 +18,7 @@ mod mail;
 mod notify;
 mod pump;
 mod settle;
+mod share;
 mod start;
 mod stats;
 mod supervisor;

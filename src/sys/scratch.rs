@@ -1,5 +1,5 @@
-//! What tests of this folder share: places of their own in the file system, and
-//! waiting for an end.
+//! What tests of this folder share: places of their own in the file system, and waiting for
+//! what a closed descriptor leads to.
 //!
 //! What it does not do: exist outside of tests.
 

@@ -114,11 +114,11 @@ impl Sink for SocketSink<'_> {
         let bytes = bytes_max.min(WINDOW_BYTES);
         if offset + bytes > self.warm_to {
             // A whole window is looked at, however little of it is sent now.
-            let window = bytes.max(WINDOW_BYTES.min(self.file_end.saturating_sub(offset)));
-            if !is_in_memory(file, offset, window)? {
+            let ahead = bytes.max(WINDOW_BYTES.min(self.file_end.saturating_sub(offset)));
+            if !is_in_memory(file, offset, ahead)? {
                 return Ok(Copied::SourceEmpty);
             }
-            self.warm_to = offset + window;
+            self.warm_to = offset + ahead;
         }
         let copied = copy::send_file(self.socket, file, offset, window(bytes))?;
         Ok(self.count(copied))
@@ -136,5 +136,37 @@ impl Sink for SocketSink<'_> {
             }
             None => Ok(Copied::SourceEnded),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::fd::AsFd as _;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_window_is_looked_at_once_and_no_further_than_the_file_s_end() -> io::Result<()> {
+        let (near, _far) = UnixStream::pair()?;
+        near.set_nonblocking(true)?;
+        // What was just written is in memory.
+        let path = std::env::temp_dir().join(format!("landline-sink-{}", std::process::id()));
+        let end = 2 * WINDOW_BYTES;
+        fs::write(&path, vec![7; usize::try_from(end).expect("two windows fit in memory")])?;
+        let file = File::open(&path)?;
+        fs::remove_file(&path)?;
+        let mut sink = SocketSink::new(near.as_fd(), Some(file.as_fd()), None, None);
+        sink = sink.looked_at(end, 0);
+        let Copied::Moved(first) = sink.send_file(0, 4096)? else { panic!("nothing was sent") };
+        assert_eq!((sink.warm_to(), sink.sent()), (WINDOW_BYTES, first as u64));
+        sink.send_file(4096, 4096)?;
+        assert_eq!(sink.warm_to(), WINDOW_BYTES);
+        let mut sink = SocketSink::new(near.as_fd(), Some(file.as_fd()), None, None);
+        sink = sink.looked_at(5000, 0);
+        sink.send_file(4096, 100)?;
+        assert_eq!(sink.warm_to(), 5000);
+        Ok(())
     }
 }
