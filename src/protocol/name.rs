@@ -4,6 +4,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::limits::NAME_BYTES_MAX;
@@ -11,7 +12,7 @@ use super::refusal::{Code, Refusal};
 
 /// 1 to 32 bytes of `A–Z a–z 0–9 _ . -`, not starting with `-` or `.`, neither `all` nor `server`.
 /// Names are told apart by case. Cloning shares the text.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name(Arc<str>);
 
 impl Name {
@@ -61,9 +62,17 @@ impl fmt::Display for Name {
     }
 }
 
-impl Borrow<str> for Name {
-    fn borrow(&self) -> &str {
-        &self.0
+/// A user is looked up by the bytes that came, which need not be text.
+impl Borrow<[u8]> for Name {
+    fn borrow(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// As the bytes that are borrowed, which the derived one is not.
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_bytes().hash(state);
     }
 }
 

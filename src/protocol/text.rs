@@ -2,6 +2,8 @@
 //!
 //! What it does not do: touch echo, files or command output, which are never changed.
 
+use std::fmt;
+
 use super::limits::QUOTE_BYTES_MAX;
 
 /// True for the characters no message, error or log line may carry: C0 but tab, DEL, C1.
@@ -9,8 +11,10 @@ pub fn is_control(character: char) -> bool {
     character != '\t' && character.is_control()
 }
 
-const fn is_printable(byte: u8) -> bool {
-    byte >= 0x20 && byte < 0x7f
+/// Whether `bytes` are printable ASCII, as most text is, which `clean` leaves as it is.
+pub fn is_plain(bytes: &[u8]) -> bool {
+    // Without a way out before the end, so that the compiler takes many bytes at once.
+    bytes.iter().fold(true, |is_plain, byte| is_plain & matches!(byte, 0x20..0x7f))
 }
 
 /// `bytes` as text: each control character (but tab) and each invalid sequence of UTF-8 becomes one
@@ -23,9 +27,9 @@ pub fn clean(bytes: &[u8]) -> String {
 
 /// As `clean`, appended to `text`.
 pub fn clean_into(text: &mut String, bytes: &[u8]) {
-    // Most text is plain, and plain text needs no second look.
-    let is_plain = bytes.iter().fold(true, |is_plain, byte| is_plain & is_printable(*byte));
-    if is_plain && let Ok(plain) = str::from_utf8(bytes) {
+    if is_plain(bytes)
+        && let Ok(plain) = str::from_utf8(bytes)
+    {
         return text.push_str(plain);
     }
     for chunk in bytes.utf8_chunks() {
@@ -78,7 +82,35 @@ pub struct Stamp {
     /// Milliseconds since 1970-01-01 00:00:00 UTC.
     pub unix_ms: i64,
     /// The same instant in the server's time zone.
-    pub local: Civil,
+    pub local: Date,
+}
+
+/// A date and a time of day as people read it, `2020-12-17 20:08:03`: it is written once, and goes
+/// out with every message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Date([u8; DATE_BYTES]);
+
+const DATE_BYTES: usize = "2020-12-17 20:08:03".len();
+
+impl Date {
+    /// The text's bytes.
+    pub const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Civil> for Date {
+    fn from(civil: Civil) -> Self {
+        let mut text = String::with_capacity(DATE_BYTES);
+        civil.write(&mut text);
+        Self(text.as_bytes().try_into().expect("a year has four digits, all else two"))
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&String::from_utf8_lossy(&self.0))
+    }
 }
 
 /// A date and a time of day, in whatever zone the caller says.
@@ -134,7 +166,7 @@ impl Civil {
     }
 
     fn write_parts(&self, out: &mut String, between: char) {
-        // Written with every message, so digit by digit rather than by `write!`.
+        // Written for every file of a list, so digit by digit rather than by `write!`.
         let year = self.year.clamp(0, 9999);
         let digit = |value: i64| char::from(b'0' + u8::try_from(value % 10).unwrap_or(0));
         out.extend([1000, 100, 10, 1].map(|place| digit(year / place)));

@@ -2,7 +2,7 @@
 //!
 //! What it does not do: decide when they are sent (`session`, `service::room`).
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 use super::effect::{Cast, Ending, Form};
 use super::name::Name;
@@ -13,8 +13,8 @@ use super::text::Stamp;
 /// The indentation of the original chat program's lines.
 const CHAT_INDENT: &str = "\t\t\t\t\t";
 
-/// Why writing to a `String` cannot fail.
-const TAKES_ALL: &str = "a String takes all that is written";
+/// Why writing to a `Vec` cannot fail.
+const TAKES_ALL: &str = "memory takes all that is written";
 
 /// The answer to `help`.
 pub const HELP: &str = "\
@@ -64,10 +64,7 @@ pub fn metrics_page(text: &[u8]) -> Vec<u8> {
 
 /// The answer to `name`.
 pub fn connected(server: &str, user: &Name, stamp: &Stamp) -> String {
-    let mut text = format!("connected to {server} as {user} at ");
-    stamp.local.write(&mut text);
-    text.push('\n');
-    text
+    format!("connected to {server} as {user} at {}\n", stamp.local)
 }
 
 /// The answer to `get_list` on `line`.
@@ -77,10 +74,7 @@ pub fn users(names: &str) -> String {
 
 /// The answer to `get_list` on `chat`, without a newline.
 pub fn chat_users(names: &str, stamp: &Stamp) -> String {
-    let mut text = String::from(CHAT_INDENT);
-    stamp.local.write(&mut text);
-    write!(text, "\n{CHAT_INDENT}Available client: {names}").expect(TAKES_ALL);
-    text
+    format!("{CHAT_INDENT}{}\n{CHAT_INDENT}Available client: {names}", stamp.local)
 }
 
 /// What follows the output of a command on `line` that did not exit with 0.
@@ -92,38 +86,45 @@ pub fn exit_text(ending: &Ending) -> String {
 }
 
 /// A message, appended to `out` in the form its recipient reads. `text` is clean already.
-pub fn message(out: &mut String, form: Form, from: &Name, cast: Cast, text: &str, stamp: &Stamp) {
-    let from = from.as_str();
+pub fn message(
+    out: &mut Vec<u8>,
+    form: Form,
+    from: &Name,
+    cast: Cast,
+    text: &[u8],
+    stamp: &Stamp,
+) {
+    let (name, date) = (from.as_str().as_bytes(), stamp.local.as_bytes());
+    let word = cast_word(cast).as_bytes();
     match form {
         Form::Plain | Form::PlainBare => {
-            stamp.local.write(out);
-            push_all(out, &[" ", from, " (", cast_word(cast), ") : ", text]);
+            push_all(out, &[date, b" ", name, b" (", word, b") : ", text]);
         }
         Form::Chat | Form::ChatBare => {
-            out.push_str(CHAT_INDENT);
-            stamp.local.write(out);
-            push_all(out, &["\n", CHAT_INDENT, from, " (", cast_word(cast), ") : ", text]);
+            let indent = CHAT_INDENT.as_bytes();
+            push_all(out, &[indent, date, b"\n", indent, name, b" (", word, b") : ", text]);
         }
-        Form::Talk | Form::TalkBare => push_all(out, &[from, "|", text]),
+        Form::Talk | Form::TalkBare => push_all(out, &[name, b"|", text]),
         Form::Framed => {
             let (len, cast, at) = (text.len(), cast_key(cast), stamp.unix_ms);
-            write!(out, "msg {len} from={from} cast={cast} at={at}\n{text}").expect(TAKES_ALL);
+            write!(out, "msg {len} from={from} cast={cast} at={at}\n").expect(TAKES_ALL);
+            out.extend_from_slice(text);
         }
     }
     if matches!(form, Form::Plain | Form::Chat | Form::Talk) {
-        out.push('\n');
+        out.push(b'\n');
     }
 }
 
 /// Appends pieces one by one: what `write!` does, without its detours.
-fn push_all(out: &mut String, pieces: &[&str]) {
+fn push_all(out: &mut Vec<u8>, pieces: &[&[u8]]) {
     for piece in pieces {
-        out.push_str(piece);
+        out.extend_from_slice(piece);
     }
 }
 
 /// A `note` frame about a user who came or left.
-pub fn note(out: &mut String, kind: &str, user: &Name) {
+pub fn note(out: &mut Vec<u8>, kind: &str, user: &Name) {
     writeln!(out, "note 0 kind={kind} user={user}").expect(TAKES_ALL);
 }
 
@@ -159,16 +160,16 @@ mod tests {
     use super::super::text::Civil;
     use super::*;
 
-    const STAMP: Stamp = Stamp {
-        unix_ms: 1_608_235_683_500,
-        local: Civil { year: 2020, month: 12, day: 17, hour: 20, minute: 8, second: 3 },
-    };
+    fn stamp() -> Stamp {
+        let local = Civil { year: 2020, month: 12, day: 17, hour: 20, minute: 8, second: 3 };
+        Stamp { unix_ms: 1_608_235_683_500, local: local.into() }
+    }
 
     fn written(form: Form, cast: Cast) -> String {
         let alice = Name::parse(b"alice").expect("a good name");
-        let mut out = String::new();
-        message(&mut out, form, &alice, cast, "hello", &STAMP);
-        out
+        let mut out = Vec::new();
+        message(&mut out, form, &alice, cast, b"hello", &stamp());
+        String::from_utf8(out).expect("text")
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::upload::Work;
 use crate::protocol::effect::{Account, Answer, Call, FileRequest};
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::session::Terms;
-use crate::protocol::text::{Civil, Stamp};
+use crate::protocol::text::{Civil, Date, Stamp};
 use crate::reactor::offload::Offload;
 use crate::reactor::timers::Timers;
 use crate::reactor::token::{Facet, PeerId, Token};
@@ -68,7 +68,7 @@ pub(crate) struct Desk {
     /// The same as a date; made when it is first asked for.
     stamp: Option<Stamp>,
     /// The second whose local time is known, and that time.
-    local: (i64, Civil),
+    local: (i64, Date),
     share: Share,
     /// Peers that something happened to in this turn.
     pub(crate) touched: Vec<PeerId>,
@@ -100,7 +100,7 @@ impl Desk {
             deferred: VecDeque::new(),
             now_ms: 0,
             stamp: None,
-            local: (i64::MIN, Civil::from_unix(0)),
+            local: (i64::MIN, Civil::from_unix(0).into()),
             share: Share::default(),
             touched: Vec::new(),
             again: Vec::new(),
@@ -137,7 +137,8 @@ impl Desk {
         if self.local.0 != second {
             let clock::LocalTime { year, month, day, hour, minute, second: of_minute } =
                 clock::local(second);
-            self.local = (second, Civil { year, month, day, hour, minute, second: of_minute });
+            let civil = Civil { year, month, day, hour, minute, second: of_minute };
+            self.local = (second, civil.into());
         }
         *self.stamp.insert(Stamp { unix_ms, local: self.local.1 })
     }

@@ -13,6 +13,7 @@ use super::download::Download;
 use crate::protocol::effect::{Answer, Call, Effect, Outcome};
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::reply;
+use crate::protocol::session::Terms;
 use crate::service::files::Found;
 use crate::sys::copy::Copied;
 use crate::sys::socket::Peer;
@@ -25,7 +26,7 @@ pub(crate) const LINGER_MS: u64 = 2_000;
 
 impl Connection {
     /// Does what the session asks.
-    pub(crate) fn act(&mut self, desk: &mut Desk, effect: Effect<'_>) {
+    pub(crate) fn act(&mut self, desk: &mut Desk, effect: Effect<'_>, terms: &Terms<'_>) {
         match effect {
             Effect::Nothing | Effect::Later => {}
             Effect::Echo(bytes) => self.send_now(desk, bytes),
@@ -50,7 +51,7 @@ impl Connection {
             Effect::Feed(bytes) => self.feed(desk, bytes),
             Effect::FeedEnd => self.feed_end(desk),
             Effect::Resize(terminal) => self.resize(terminal),
-            Effect::Room(call) => self.call(desk, call),
+            Effect::Room(call) => self.call(desk, call, terms),
         }
     }
 
@@ -91,8 +92,12 @@ impl Connection {
 
     /// What the session awaited is there.
     pub(crate) fn on_outcome(&mut self, desk: &mut Desk, outcome: Outcome) {
-        let (settings, stamp) = (Arc::clone(&desk.settings), desk.stamp());
-        let reply = self.session.on_outcome(outcome, &desk.terms(&settings), &stamp);
+        let settings = Arc::clone(&desk.settings);
+        self.answer(desk, outcome, &desk.terms(&settings));
+    }
+
+    fn answer(&mut self, desk: &mut Desk, outcome: Outcome, terms: &Terms<'_>) {
+        let reply = self.session.on_outcome(outcome, terms, &desk.stamp());
         let is_done = !self.session.is_busy();
         if is_done {
             self.end_task(desk);
@@ -237,10 +242,10 @@ impl Connection {
         matches!(self.task.as_deref(), Some(Task::Awaited { is_cancelled: true }))
     }
 
-    fn call(&mut self, desk: &mut Desk, call: Call<'_>) {
+    fn call(&mut self, desk: &mut Desk, call: Call<'_>, terms: &Terms<'_>) {
         self.flags.is_known_to_room |= matches!(call, Call::Join { .. });
         match desk.call(self.id, call) {
-            Some(answer) => self.on_outcome(desk, Outcome::Room(answer)),
+            Some(answer) => self.answer(desk, Outcome::Room(answer), terms),
             None => self.task = Some(Box::new(Task::Awaited { is_cancelled: false })),
         }
     }

@@ -106,7 +106,7 @@ impl Connection {
                     self.send_now(desk, echo.take(shown));
                     self.send_now(desk, &draft);
                     draft.clear();
-                    self.act(desk, other);
+                    self.act(desk, other, &terms);
                 }
             }
             self.note_output();
@@ -119,7 +119,7 @@ impl Connection {
         }
         let has_more = used < shown.len() || self.flags.is_at_end;
         self.flags.is_stalled = has_more && !is_unfinished;
-        self.on_taken(desk, self.requests.wrapping_sub(before));
+        self.on_taken(desk, &terms, self.requests.wrapping_sub(before));
         self.place_order(desk);
         used
     }
@@ -149,7 +149,7 @@ impl Connection {
             && let Some(kept) = self.session.next_kept()
         {
             let effect = self.session.on_kept(&kept, terms);
-            self.act(desk, effect);
+            self.act(desk, effect, terms);
             if let Some(input) = kept.into_input() {
                 self.feed_kept(desk, input);
             }
@@ -158,14 +158,14 @@ impl Connection {
     }
 
     /// So many messages were taken; what was merely dropped does not count against idling.
-    fn on_taken(&mut self, desk: &mut Desk, messages: u32) {
+    fn on_taken(&mut self, desk: &mut Desk, terms: &Terms<'_>, messages: u32) {
         if messages > 0 {
             self.active_ms = desk.now_ms;
             desk.stats().requests.add(u64::from(messages));
         }
         if self.flags.is_at_end && !self.flags.is_stalled && self.session.is_busy() {
             let effect = self.session.on_input_end();
-            self.act(desk, effect);
+            self.act(desk, effect, terms);
         }
         let is_all_said = !self.flags.is_stalled && !self.session.is_busy();
         if self.flags.is_at_end && is_all_said && !self.session.has_waiting() {

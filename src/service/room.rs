@@ -9,6 +9,7 @@
 //! 1. `by_name` and `by_address` hold the very members of `members`.
 //! 2. A name is held by at most one member.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
@@ -32,7 +33,7 @@ struct Member<A> {
     address: A,
     form: Form,
     /// The number of the batch in which this member was last sent something, and its place there.
-    last_piece: (u64, usize),
+    last_piece: Cell<(u64, usize)>,
 }
 
 /// A range of a block that is still being written.
@@ -51,10 +52,10 @@ pub struct Room<A> {
     by_name: HashMap<Name, u64>,
     by_address: HashMap<A, u64, BuildHasherDefault<AddressHasher>>,
     joined: u64,
-    blocks: [String; Form::COUNT],
+    blocks: [Vec<u8>; Form::COUNT],
     pieces: Vec<Piece<A>>,
     batch: u64,
-    /// The text of the message that is being passed on.
+    /// The text of the message that is being passed on, where it had to be made harmless.
     text: String,
 }
 
@@ -108,7 +109,7 @@ type Ranges = [Option<(usize, usize)>; Form::COUNT];
 impl<A: Copy + Eq + Hash> Room<A> {
     /// Meets a call. `None` where nothing is answered.
     pub fn on_call(&mut self, from: A, call: &Call<'_>, stamp: &Stamp) -> Option<Answer> {
-        let answer = match call {
+        match call {
             Call::Join { name, form } => Some(self.join(from, name, *form)),
             Call::Reform(form) => {
                 if let Some(member) = self.member_at(from) {
@@ -123,9 +124,7 @@ impl<A: Copy + Eq + Hash> Room<A> {
                 self.leave(from);
                 None
             }
-        };
-        self.check();
-        answer
+        }
     }
 
     /// Whether the turn's messages should be handed out before more are said.
@@ -138,7 +137,7 @@ impl<A: Copy + Eq + Hash> Room<A> {
         self.batch += 1;
         let blocks: [Option<Arc<[u8]>>; Form::COUNT] = std::array::from_fn(|form| {
             let block = &mut self.blocks[form];
-            let shared = (!block.is_empty()).then(|| block.as_bytes().into());
+            let shared = (!block.is_empty()).then(|| block.as_slice().into());
             block.clear();
             shared
         });
@@ -175,28 +174,31 @@ impl<A: Copy + Eq + Hash> Room<A> {
 
     fn enter(&mut self, address: A, name: &Name, form: Form) {
         self.joined += 1;
-        let member = Member { name: name.clone(), address, form, last_piece: (0, 0) };
+        let member = Member { name: name.clone(), address, form, last_piece: Cell::default() };
         self.members.insert(self.joined, member);
         self.by_name.insert(name.clone(), self.joined);
         self.by_address.insert(address, self.joined);
         self.note(Some(self.joined), "join", name);
+        self.check();
     }
 
     fn rename(&mut self, number: u64, name: &Name) {
         let Some(member) = self.members.get_mut(&number) else { return };
         let old = std::mem::replace(&mut member.name, name.clone());
-        self.by_name.remove(old.as_str());
+        self.by_name.remove(&old);
         self.by_name.insert(name.clone(), number);
         self.note(Some(number), "leave", &old);
         self.note(Some(number), "join", name);
+        self.check();
     }
 
     fn leave(&mut self, address: A) {
         let Some(number) = self.by_address.remove(&address) else { return };
         if let Some(member) = self.members.remove(&number) {
-            self.by_name.remove(member.name.as_str());
+            self.by_name.remove(&member.name);
             self.note(None, "leave", &member.name);
         }
+        self.check();
     }
 
     fn names(&self) -> String {
@@ -205,15 +207,16 @@ impl<A: Copy + Eq + Hash> Room<A> {
     }
 
     fn broadcast(&mut self, from: A, text: &[u8], stamp: &Stamp) -> Answer {
-        let Some((number, sender)) = self.sender(from) else { return nameless() };
-        self.take_text(text);
+        let Self { members, by_address, blocks, pieces, batch, text: scratch, .. } = self;
+        let Some(number) = by_address.get(&from) else { return nameless() };
+        let Some(Member { name: sender, .. }) = members.get(number) else { return nameless() };
+        let text = harmless(scratch, text);
         let mut ranges = Ranges::default();
         let mut delivered = 0;
-        let Self { members, blocks, pieces, batch, text, .. } = self;
-        for (_, member) in members.iter_mut().filter(|(other, _)| **other != number) {
+        for (_, member) in members.iter().filter(|(other, _)| *other != number) {
             let range = *ranges[member.form.index()].get_or_insert_with(|| {
                 append(&mut blocks[member.form.index()], |block| {
-                    wording::message(block, member.form, &sender, Cast::Broad, text, stamp);
+                    wording::message(block, member.form, sender, Cast::Broad, text, stamp);
                 })
             });
             deliver(pieces, *batch, member, range);
@@ -223,8 +226,10 @@ impl<A: Copy + Eq + Hash> Room<A> {
     }
 
     fn send(&mut self, from: A, users: &[u8], text: &[u8], stamp: &Stamp) -> Answer {
-        let Some((_, sender)) = self.sender(from) else { return nameless() };
-        self.take_text(text);
+        let Self { members, by_name, by_address, blocks, pieces, batch, text: scratch, .. } = self;
+        let sender = by_address.get(&from).and_then(|number| members.get(number));
+        let Some(Member { name: sender, .. }) = sender else { return nameless() };
+        let text = harmless(scratch, text);
         let (one, several);
         let named: &[&[u8]] = if memchr2(b' ', b'\t', users).is_none() {
             one = [users];
@@ -235,23 +240,22 @@ impl<A: Copy + Eq + Hash> Room<A> {
         };
         let cast = if named.len() == 1 { Cast::Single } else { Cast::Multi };
         let mut ranges = Ranges::default();
-        let (mut delivered, mut unknown) = (0, Vec::new());
-        let Self { members, by_name, blocks, pieces, batch, text, .. } = self;
+        let (mut delivered, mut unknown) = (0, String::new());
         for &user in named {
-            let number = str::from_utf8(user).ok().and_then(|user| by_name.get(user));
-            let Some(member) = number.and_then(|number| members.get_mut(number)) else {
-                unknown.push(text::quote(user));
+            let Some(member) = by_name.get(user).and_then(|number| members.get(number)) else {
+                unknown.push_str(if unknown.is_empty() { "" } else { " " });
+                unknown.push_str(&text::quote(user));
                 continue;
             };
             let range = *ranges[member.form.index()].get_or_insert_with(|| {
                 append(&mut blocks[member.form.index()], |block| {
-                    wording::message(block, member.form, &sender, cast, text, stamp);
+                    wording::message(block, member.form, sender, cast, text, stamp);
                 })
             });
             deliver(pieces, *batch, member, range);
             delivered += 1;
         }
-        Answer::Sent { delivered, unknown: unknown.join(" ") }
+        Answer::Sent { delivered, unknown }
     }
 
     /// Tells every framed member but `about` who came or left.
@@ -260,23 +264,12 @@ impl<A: Copy + Eq + Hash> Room<A> {
         let Self { members, blocks, pieces, batch, .. } = self;
         let is_told =
             |number: u64, member: &Member<A>| member.form == Form::Framed && about != Some(number);
-        for (_, member) in members.iter_mut().filter(|(number, m)| is_told(**number, m)) {
+        for (_, member) in members.iter().filter(|(number, m)| is_told(**number, m)) {
             let range = *range.get_or_insert_with(|| {
                 append(&mut blocks[Form::Framed.index()], |block| wording::note(block, kind, user))
             });
             deliver(pieces, *batch, member, range);
         }
-    }
-
-    /// Takes a message's text in, made harmless.
-    fn take_text(&mut self, text: &[u8]) {
-        self.text.clear();
-        text::clean_into(&mut self.text, text);
-    }
-
-    fn sender(&self, from: A) -> Option<(u64, Name)> {
-        let number = *self.by_address.get(&from)?;
-        Some((number, self.members.get(&number)?.name.clone()))
     }
 
     fn member_at(&mut self, address: A) -> Option<&mut Member<A>> {
@@ -300,8 +293,18 @@ fn nameless() -> Answer {
     Answer::Refused(Refusal::new(Code::NoName, "take a name first"))
 }
 
+/// The text as it is passed on; in `scratch` where it is another than came.
+fn harmless<'a>(scratch: &'a mut String, text: &'a [u8]) -> &'a [u8] {
+    if text::is_plain(text) {
+        return text;
+    }
+    scratch.clear();
+    text::clean_into(scratch, text);
+    scratch.as_bytes()
+}
+
 /// Writes to the end of a block; says where.
-fn append(block: &mut String, write: impl FnOnce(&mut String)) -> (usize, usize) {
+fn append(block: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> (usize, usize) {
     let start = block.len();
     write(block);
     (start, block.len())
@@ -311,10 +314,10 @@ fn append(block: &mut String, write: impl FnOnce(&mut String)) -> (usize, usize)
 fn deliver<A: Copy>(
     pieces: &mut Vec<Piece<A>>,
     batch: u64,
-    member: &mut Member<A>,
+    member: &Member<A>,
     (start, end): (usize, usize),
 ) {
-    let (last_batch, place) = member.last_piece;
+    let (last_batch, place) = member.last_piece.get();
     if last_batch == batch
         && let Some(last) = pieces.get_mut(place)
         && last.end == start
@@ -323,7 +326,7 @@ fn deliver<A: Copy>(
         last.end = end;
         return;
     }
-    member.last_piece = (batch, pieces.len());
+    member.last_piece.set((batch, pieces.len()));
     pieces.push(Piece { to: member.address, form: member.form, start, end });
 }
 
@@ -334,23 +337,23 @@ mod tests {
     use super::*;
     use crate::protocol::text::Civil;
 
-    const STAMP: Stamp = Stamp {
-        unix_ms: 7,
-        local: Civil { year: 2020, month: 12, day: 17, hour: 20, minute: 8, second: 3 },
-    };
+    fn stamp() -> Stamp {
+        let local = Civil { year: 2020, month: 12, day: 17, hour: 20, minute: 8, second: 3 };
+        Stamp { unix_ms: 7, local: local.into() }
+    }
 
     struct Host(Room<u32>);
 
     impl Host {
         fn join(&mut self, at: u32, name: &str, form: Form) -> Answer {
             let name = Name::parse(name.as_bytes()).expect("a good name");
-            self.0.on_call(at, &Call::Join { name, form }, &STAMP).expect("an answer")
+            self.0.on_call(at, &Call::Join { name, form }, &stamp()).expect("an answer")
         }
 
         fn send(&mut self, from: u32, users: Option<&str>, text: &str) -> Answer {
             let users = users.map(|users| Cow::Borrowed(users.as_bytes()));
             let call = Call::Send { users, text: Cow::Borrowed(text.as_bytes()) };
-            self.0.on_call(from, &call, &STAMP).expect("an answer")
+            self.0.on_call(from, &call, &stamp()).expect("an answer")
         }
 
         fn deliveries(&mut self) -> Vec<(u32, String)> {
@@ -414,7 +417,7 @@ mod tests {
         host.join(2, "robert", Form::Talk);
         assert!(matches!(host.join(4, "bob", Form::Plain), Answer::Joined(_)));
         assert_eq!(host.0.names(), "alice robert carol bob");
-        host.0.on_call(1, &Call::Leave, &STAMP);
+        host.0.on_call(1, &Call::Leave, &stamp());
         assert_eq!(host.0.names(), "robert carol bob");
     }
 
@@ -424,7 +427,7 @@ mod tests {
         host.join(1, "alice", Form::Framed);
         host.join(2, "bob", Form::Plain);
         host.join(2, "rob", Form::Plain);
-        host.0.on_call(2, &Call::Leave, &STAMP);
+        host.0.on_call(2, &Call::Leave, &stamp());
         let notes = "note 0 kind=join user=bob\nnote 0 kind=leave user=bob\n\
                      note 0 kind=join user=rob\nnote 0 kind=leave user=rob\n";
         assert_eq!(host.deliveries(), vec![(1, notes.to_owned())]);

@@ -12,10 +12,10 @@ use crate::with_seeds;
 
 const TERMS: Terms<'static> =
     Terms { server: "fuzz", has_files: true, uploads: Uploads::New, line_bytes_max: 40 };
-const STAMP: Stamp = Stamp {
-    unix_ms: 7,
-    local: Civil { year: 2020, month: 12, day: 17, hour: 20, minute: 8, second: 3 },
-};
+
+fn stamp() -> Stamp {
+    Stamp { unix_ms: 7, local: Civil::from_unix(1_608_235_683).into() }
+}
 
 /// Conversations with something at every edge: endings, limits, payload, a change of style.
 const CORPUS: [&[u8]; 12] = [
@@ -125,7 +125,7 @@ impl Talk {
 
     fn answer(&mut self, session: &mut Session, outcome: Option<Outcome>) {
         if let Some(outcome) = outcome {
-            let reply = session.on_outcome(outcome, &TERMS, &STAMP);
+            let reply = session.on_outcome(outcome, &TERMS, &stamp());
             self.out.push(format!("{} end {}", reply.bytes.escape_ascii(), reply.is_end));
         }
     }

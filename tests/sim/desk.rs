@@ -63,7 +63,7 @@ impl<'a> Desk<'a> {
         let part = |value: u64| u8::try_from(value).expect("a simulation is short");
         let (minute, second) = (part(8 + second / 60), part(second % 60));
         let local = Civil { year: 2020, month: 12, day: 17, hour: 20, minute, second };
-        Stamp { unix_ms: unix_ms(self.now_ms), local }
+        Stamp { unix_ms: unix_ms(self.now_ms), local: local.into() }
     }
 
     /// Asks the room. `None` where the answer comes by mail, or there is none to come.
