@@ -21,7 +21,7 @@ use crate::reactor::offload::Offload;
 use crate::reactor::timers::Timers;
 use crate::reactor::token::{Facet, PeerId, Token};
 use crate::service::deposit::Deposit;
-use crate::service::files::{Errand, Found, Shelf};
+use crate::service::files::{Errand, Found, Glance, Shelf};
 use crate::service::room::Room;
 use crate::service::run::{self, Condemned, Job, Order};
 use crate::sys::clock;
@@ -70,6 +70,8 @@ pub(crate) struct Desk {
     /// The second whose local time is known, and that time.
     local: (i64, Date),
     share: Share,
+    /// The small file that was looked at last in this turn.
+    glance: Glance,
     /// Peers that something happened to in this turn.
     pub(crate) touched: Vec<PeerId>,
     /// Peers that can go on without an event.
@@ -102,6 +104,7 @@ impl Desk {
             stamp: None,
             local: (i64::MIN, Civil::from_unix(0).into()),
             share: Share::default(),
+            glance: Glance::default(),
             touched: Vec::new(),
             again: Vec::new(),
             condemned: Vec::new(),
@@ -114,6 +117,7 @@ impl Desk {
     pub(crate) fn set_time(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
         self.stamp = None;
+        self.glance.forget();
     }
 
     /// A peer has something done in this turn.
@@ -202,14 +206,14 @@ impl Desk {
     }
 
     /// Looks at a file; `None` where what is found comes by mail.
-    pub(crate) fn look(
-        &self,
+    pub(crate) fn look<'a>(
+        &mut self,
         peer: PeerId,
-        request: &FileRequest<'_>,
-    ) -> Option<Result<Found, Refusal>> {
+        request: &FileRequest<'a>,
+    ) -> Option<Result<Found<'a>, Refusal>> {
         let serves_hidden = self.settings.hidden;
         let Some(served) = &self.common.shelf else { return Some(Err(unserved())) };
-        if let Some(found) = served.look_cached(request, serves_hidden) {
+        if let Some(found) = served.look_cached(request, serves_hidden, &mut self.glance) {
             return Some(found);
         }
         let errand = Errand::new(request, serves_hidden);

@@ -14,15 +14,10 @@ use crate::protocol::limits::CHUNK_BYTES_MAX;
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::reply::{self, Key};
 use crate::reactor::token::PeerId;
-use crate::service::files::OpenFile;
+use crate::service::files::{OpenFile, SmallFile};
 use crate::sys::beneath::metadata;
-use crate::sys::copy::read_cached;
 use crate::transfer::outqueue::OutQueue;
 use crate::transfer::sink::{SocketSink, WINDOW_BYTES};
-
-/// Size up to which a file is copied rather than sent by `sendfile`, in bytes: below it, a system
-/// call costs more than the copy.
-const SMALL_BYTES: usize = 8 * 1024;
 
 /// A download in progress.
 #[derive(Debug)]
@@ -38,30 +33,17 @@ pub(crate) struct Download {
 }
 
 impl Download {
-    /// Begins one: queues its head, and plain all of it. `None` where it is all there was to do.
-    pub(crate) fn begin(open: OpenFile, is_framed: bool, output: &mut OutQueue) -> Option<Self> {
+    /// Begins one: queues its head, and plain all of it.
+    pub(crate) fn begin(open: OpenFile<'_>, is_framed: bool, output: &mut OutQueue) -> Self {
         let OpenFile { file, size, mtime_s, name, offset } = open;
-        let small = read_small(&file, offset, size - offset);
-        let mut download =
-            Self { file, next: offset, end: size, refusal: None, warm_to: 0, is_warming: false };
-        if is_framed {
-            let (size, mtime) = (size.to_string(), mtime_s.to_string());
-            let keys: [Key<'_>; 3] =
-                [("size", size.as_bytes()), ("mtime", mtime.as_bytes()), ("name", &name)];
-            output.push(reply::header("file", 0, &keys));
-        }
-        if let Some(bytes) = small {
-            if is_framed && !bytes.is_empty() {
-                output.push(reply::header("data", bytes.len() as u64, &[]));
-            }
-            output.push(bytes);
-            return None;
-        }
-        if !is_framed {
+        let next = if is_framed {
+            output.push(head(size, mtime_s, &name));
+            offset
+        } else {
             output.push_file(offset, size - offset);
-            download.next = size;
-        }
-        Some(download)
+            size
+        };
+        Self { file, next, end: size, refusal: None, warm_to: 0, is_warming: false }
     }
 
     /// A sink that sends of its file.
@@ -128,14 +110,23 @@ impl Download {
     }
 }
 
-/// All of a small rest of a file that is in memory: one `send` then takes it along with what stands
-/// around it. `None` where it is large, or would have to be waited for, or is shorter by now.
-fn read_small(file: &OwnedFd, offset: u64, bytes: u64) -> Option<Vec<u8>> {
-    let count = usize::try_from(bytes).ok().filter(|count| *count <= SMALL_BYTES)?;
-    let mut content = vec![0; count];
-    let read =
-        if count == 0 { 0 } else { read_cached(file.as_fd(), offset, &mut content).ok()?? };
-    (read == count).then_some(content)
+/// Queues all of a small file.
+pub(crate) fn push_small(small: SmallFile<'_>, is_framed: bool, output: &mut OutQueue) {
+    if is_framed {
+        output.push(head(small.size, small.mtime_s, &small.name));
+        if !small.content.is_empty() {
+            output.push(reply::header("data", small.content.len() as u64, &[]));
+        }
+    }
+    output.push(small.content);
+}
+
+/// The frame that says what comes.
+fn head(size: u64, mtime_s: i64, name: &[u8]) -> Vec<u8> {
+    let (size, mtime) = (size.to_string(), mtime_s.to_string());
+    let keys: [Key<'_>; 3] =
+        [("size", size.as_bytes()), ("mtime", mtime.as_bytes()), ("name", name)];
+    reply::header("file", 0, &keys)
 }
 
 fn truncated() -> Refusal {

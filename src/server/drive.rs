@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::connection::{Connection, Fate, Task, Why};
 use super::desk::Desk;
-use super::download::Download;
+use super::download::{Download, push_small};
 use crate::protocol::effect::{Answer, Call, Effect, Outcome};
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::reply;
@@ -115,7 +115,7 @@ impl Connection {
     }
 
     /// A look at the shelf, on another thread, came to this.
-    pub(crate) fn on_found(&mut self, desk: &mut Desk, found: Result<Found, Refusal>) {
+    pub(crate) fn on_found(&mut self, desk: &mut Desk, found: Result<Found<'_>, Refusal>) {
         if self.is_cancelled() {
             self.on_outcome(desk, Outcome::Refused(cancelled()));
         } else if self.is_awaiting() {
@@ -123,19 +123,24 @@ impl Connection {
         }
     }
 
-    fn find(&mut self, desk: &mut Desk, found: Result<Found, Refusal>) {
-        match found {
+    fn find(&mut self, desk: &mut Desk, found: Result<Found<'_>, Refusal>) {
+        let is_framed = self.session.is_framed();
+        let outcome = match found {
             Ok(Found::File(file)) => {
                 desk.stats().downloads.add(1);
-                let is_framed = self.session.is_framed();
-                match Download::begin(file, is_framed, &mut self.output) {
-                    Some(download) => self.task = Some(Box::new(Task::Download(download))),
-                    None => self.on_outcome(desk, Outcome::Sent),
-                }
+                let download = Download::begin(file, is_framed, &mut self.output);
+                self.task = Some(Box::new(Task::Download(download)));
+                return;
             }
-            Ok(Found::Text(text)) => self.on_outcome(desk, Outcome::Text(text)),
-            Err(refusal) => self.on_outcome(desk, Outcome::Refused(refusal)),
-        }
+            Ok(Found::Small(small)) => {
+                desk.stats().downloads.add(1);
+                push_small(small, is_framed, &mut self.output);
+                Outcome::Sent
+            }
+            Ok(Found::Text(text)) => Outcome::Text(text),
+            Err(refusal) => Outcome::Refused(refusal),
+        };
+        self.on_outcome(desk, outcome);
     }
 
     /// The room answered.

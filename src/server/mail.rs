@@ -75,7 +75,7 @@ pub(crate) enum Mail {
     /// Serve this peer.
     Arrived(Arrival),
     /// A look at the shelf came to this.
-    Found(PeerId, Result<Found, Refusal>),
+    Found(PeerId, Result<Found<'static>, Refusal>),
     /// The next piece of the peer's file is in memory.
     Warmed(PeerId),
     /// A command was started, or was not.

@@ -3,6 +3,7 @@
 //! What it does not do: send. A download is an open regular file and a range of it. Opening and
 //! listing may block on a disk: `look_cached` never does, `look` is for a thread that may wait.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,6 +14,11 @@ use crate::protocol::effect::{FileRequest, FileWish};
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::text::{Civil, is_control};
 use crate::sys::beneath::{self, Kind, Metadata, Open, Root};
+use crate::sys::copy::read_cached;
+
+/// Size up to which a file is copied rather than sent by `sendfile`, in bytes: below it, a system
+/// call costs more than the copy.
+const SMALL_BYTES_MAX: usize = 8 * 1024;
 
 /// The served root.
 #[derive(Debug)]
@@ -22,7 +28,7 @@ pub struct Shelf {
 
 /// A regular file, open for reading.
 #[derive(Debug)]
-pub struct OpenFile {
+pub struct OpenFile<'a> {
     /// The file.
     pub file: OwnedFd,
     /// Its size when it was opened, in bytes.
@@ -30,18 +36,91 @@ pub struct OpenFile {
     /// When its content last changed, in seconds since 1970 UTC.
     pub mtime_s: i64,
     /// Its base name.
-    pub name: Vec<u8>,
+    pub name: Cow<'a, [u8]>,
     /// Where sending begins; at most `size`.
     pub offset: u64,
 }
 
+/// All that is to be sent of a small file.
+#[derive(Clone, Debug)]
+pub struct SmallFile<'a> {
+    /// Its bytes from the offset on.
+    pub content: Vec<u8>,
+    /// Its size, in bytes.
+    pub size: u64,
+    /// When its content last changed, in seconds since 1970 UTC.
+    pub mtime_s: i64,
+    /// Its base name.
+    pub name: Cow<'a, [u8]>,
+}
+
+/// The small file that was looked at last. Many ask for the same one at once, which is looked at
+/// once then; whoever keeps this says for how long that is.
+#[derive(Debug, Default)]
+pub struct Glance {
+    path: Vec<u8>,
+    content: Vec<u8>,
+    size: u64,
+    mtime_s: i64,
+    is_kept: bool,
+}
+
+impl Glance {
+    /// The next look is a new one.
+    pub fn forget(&mut self) {
+        self.is_kept = false;
+    }
+
+    fn get<'a>(&self, request: &FileRequest<'a>) -> Option<SmallFile<'a>> {
+        let is_wanted = request.wish == FileWish::Download { offset: 0 };
+        let is_same = self.is_kept && is_wanted && self.path == request.path;
+        is_same.then(|| self.small(Cow::Borrowed(base_name(request.path))))
+    }
+
+    /// Takes in what was opened, where that is small and in memory: one `send` then takes it along
+    /// with what stands around it.
+    fn take_in<'a>(&mut self, request: &FileRequest<'a>, open: OpenFile<'a>) -> Found<'a> {
+        self.is_kept = false;
+        if !read_small(&open, &mut self.content) {
+            return Found::File(open);
+        }
+        self.path.clear();
+        self.path.extend_from_slice(request.path);
+        (self.size, self.mtime_s, self.is_kept) = (open.size, open.mtime_s, open.offset == 0);
+        Found::Small(self.small(open.name))
+    }
+
+    fn small<'a>(&self, name: Cow<'a, [u8]>) -> SmallFile<'a> {
+        let (content, size, mtime_s) = (self.content.clone(), self.size, self.mtime_s);
+        SmallFile { content, size, mtime_s, name }
+    }
+}
+
 /// What a look at the shelf found.
 #[derive(Debug)]
-pub enum Found {
+pub enum Found<'a> {
     /// A file to be sent.
-    File(OpenFile),
+    File(OpenFile<'a>),
+    /// A small one, which was in memory.
+    Small(SmallFile<'a>),
     /// Lines to be sent.
     Text(Vec<u8>),
+}
+
+impl Found<'_> {
+    /// The same, holding its name itself.
+    fn into_owned(self) -> Found<'static> {
+        let own = |name: Cow<'_, [u8]>| Cow::Owned(name.into_owned());
+        match self {
+            Self::File(OpenFile { file, size, mtime_s, name, offset }) => {
+                Found::File(OpenFile { file, size, mtime_s, name: own(name), offset })
+            }
+            Self::Small(SmallFile { content, size, mtime_s, name }) => {
+                Found::Small(SmallFile { content, size, mtime_s, name: own(name) })
+            }
+            Self::Text(text) => Found::Text(text),
+        }
+    }
 }
 
 /// A request that holds its path itself, so that another thread can meet it.
@@ -74,30 +153,38 @@ impl Shelf {
     }
 
     /// Meets a request without waiting for a disk; `None` where that cannot be.
-    pub fn look_cached(
+    pub fn look_cached<'a>(
         &self,
-        request: &FileRequest<'_>,
+        request: &FileRequest<'a>,
         serves_hidden: bool,
-    ) -> Option<Result<Found, Refusal>> {
+        glance: &mut Glance,
+    ) -> Option<Result<Found<'a>, Refusal>> {
         if let Err(refusal) = check_path(request, serves_hidden) {
             return Some(Err(refusal));
         }
         let FileWish::Download { offset } = request.wish else { return None };
+        if let Some(small) = glance.get(request) {
+            return Some(Ok(Found::Small(small)));
+        }
         match self.root.open(request.path, Open::FileCached) {
-            Ok(file) => Some(opened(file, request.path, offset)),
+            Ok(file) => {
+                let open = opened(file, request.path, offset);
+                Some(open.map(|open| glance.take_in(request, open)))
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Err(error) => Some(Err(refusal_of(&error, request.path))),
         }
     }
 
     /// Meets a request, waiting for disks.
-    pub fn look(&self, errand: &Errand) -> Result<Found, Refusal> {
+    pub fn look(&self, errand: &Errand) -> Result<Found<'static>, Refusal> {
         let request = errand.request();
         check_path(&request, errand.serves_hidden)?;
         let refuse = |error: io::Error| refusal_of(&error, request.path);
         if let FileWish::Download { offset } = request.wish {
             let file = self.root.open(request.path, Open::File).map_err(refuse)?;
-            return opened(file, request.path, offset);
+            let open = opened(file, request.path, offset)?;
+            return Ok(Glance::default().take_in(&request, open).into_owned());
         }
         let status = self.root.open(request.path, Open::Status).map_err(refuse)?;
         let metadata = beneath::metadata(status.as_fd()).map_err(refuse)?;
@@ -108,7 +195,7 @@ impl Shelf {
         }
     }
 
-    fn list(&self, path: &[u8], serves_hidden: bool) -> Result<Found, Refusal> {
+    fn list(&self, path: &[u8], serves_hidden: bool) -> Result<Found<'static>, Refusal> {
         let refuse = |error: io::Error| refusal_of(&error, path);
         let directory = self.root.open(path, Open::Directory).map_err(refuse)?;
         let mut entries: Vec<(Vec<u8>, Metadata)> = Vec::new();
@@ -159,7 +246,7 @@ pub(super) fn is_refused(path: &[u8], serves_hidden: bool) -> bool {
 }
 
 /// An open file as a download, where it is one.
-fn opened(file: OwnedFd, path: &[u8], offset: u64) -> Result<Found, Refusal> {
+fn opened(file: OwnedFd, path: &[u8], offset: u64) -> Result<OpenFile<'_>, Refusal> {
     let metadata = beneath::metadata(file.as_fd()).map_err(|error| refusal_of(&error, path))?;
     if metadata.kind != Kind::File {
         return Err(not_a_file(path));
@@ -169,8 +256,19 @@ fn opened(file: OwnedFd, path: &[u8], offset: u64) -> Result<Found, Refusal> {
         let why = format!("the file has {size} bytes");
         return Err(Refusal::quoting(Code::BadOffset, path, &why));
     }
-    let name = base_name(path).to_vec();
-    Ok(Found::File(OpenFile { file, size, mtime_s, name, offset }))
+    Ok(OpenFile { file, size, mtime_s, name: Cow::Borrowed(base_name(path)), offset })
+}
+
+/// Reads all of a small rest of a file that is in memory. False where it is large, or would have to
+/// be waited for, or is shorter by now.
+fn read_small(open: &OpenFile<'_>, content: &mut Vec<u8>) -> bool {
+    let count = usize::try_from(open.size - open.offset).unwrap_or(usize::MAX);
+    if count > SMALL_BYTES_MAX {
+        return false;
+    }
+    content.resize(count, 0);
+    count == 0
+        || read_cached(open.file.as_fd(), open.offset, content).is_ok_and(|read| read == Some(count))
 }
 
 /// One line of a listing: `SIZE MTIME NAME`.

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{SpliceFFlags, splice};
 use nix::sys::sendfile::sendfile;
 
-use super::retry;
+use super::{bare, retry};
 
 /// What became of one attempt to copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,16 +112,8 @@ pub fn read_cached(
     offset: u64,
     buffer: &mut [u8],
 ) -> io::Result<Option<usize>> {
-    let position = libc::off_t::try_from(offset).map_err(|_| Errno::EINVAL)?;
-    let piece = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    let read = retry(|| {
-        // SAFETY: `piece` describes `buffer`, which is writable, and both outlive the call.
-        Errno::result(unsafe {
-            libc::preadv2(file.as_raw_fd(), &raw const piece, 1, position, libc::RWF_NOWAIT)
-        })
-    });
-    match read {
-        Ok(count) => Ok(Some(usize::try_from(count).expect("a count is not negative"))),
+    match retry(|| bare::pread(file, buffer, offset, libc::RWF_NOWAIT)) {
+        Ok(count) => Ok(Some(count)),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
     }

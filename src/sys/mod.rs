@@ -27,6 +27,7 @@ use std::io;
 use nix::errno::Errno;
 
 mod address;
+mod bare;
 pub mod beneath;
 pub mod clock;
 pub mod copy;

@@ -13,6 +13,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{self as os, AddressFamily, MsgFlags, SockFlag, SockType, SockaddrLike};
 use nix::sys::socket::{SockaddrStorage, UnixAddr, sockopt};
 
+use super::bare;
 use super::retry;
 
 pub use super::address::{Local, Peer};
@@ -105,7 +106,7 @@ pub fn peer_uid(fd: BorrowedFd<'_>) -> io::Result<u32> {
 /// Reads what is there (recv(2), `MSG_DONTWAIT`). 0: end of input; EAGAIN: nothing yet; ECONNRESET:
 /// the peer is gone.
 pub fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-    retry(|| os::recv(fd.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT))
+    retry(|| bare::recv(fd, buffer, libc::MSG_DONTWAIT))
 }
 
 fn send_flags(more: bool) -> MsgFlags {
@@ -119,7 +120,7 @@ fn send_flags(more: bool) -> MsgFlags {
 /// Writes what the socket takes (send(2), `MSG_DONTWAIT`); `more` follows at once (`MSG_MORE`,
 /// tcp(7)). EAGAIN: it takes nothing; EPIPE, ECONNRESET: the peer is gone.
 pub fn send(fd: BorrowedFd<'_>, bytes: &[u8], more: bool) -> io::Result<usize> {
-    retry(|| os::send(fd.as_raw_fd(), bytes, send_flags(more)))
+    retry(|| bare::send(fd, bytes, send_flags(more).bits()))
 }
 
 /// As `send`, from several pieces in order (sendmsg(2)); pieces after the 1024th are not looked at.

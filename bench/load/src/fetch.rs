@@ -31,6 +31,9 @@ pub struct Fetch {
     pub path: String,
     /// What it is called below the server's root.
     pub name: String,
+    /// How many files there are of that content: more than one are called `NAME-0` and so on, and
+    /// the connections take turns among them.
+    pub files: usize,
     /// Replies in frames; only for files that come in one `data` frame.
     pub framed: bool,
 }
@@ -38,6 +41,7 @@ pub struct Fetch {
 /// One connection, and how much of its reply has come.
 struct Fetcher {
     peer: Peer,
+    request: String,
     got: usize,
     replies: u64,
     since: Instant,
@@ -52,11 +56,10 @@ impl Fetch {
         let content = file_bytes(&self.path)?;
         let large = content.len() >= LARGE_BYTES;
         let speech = target.speech;
-        let request = speech.download(&self.name, false);
         let reply = if self.framed {
             Reply::new(self.framed_reply(target, &content)?, &[])
         } else {
-            let head = speech.head(&Peer::connect(target.address)?, &self.name, false)?;
+            let head = speech.head(&Peer::connect(target.address)?, &self.name_for(0), false)?;
             Reply::new(head, &content)
         };
         let mut fetchers = Vec::new();
@@ -68,8 +71,9 @@ impl Fetch {
                 peer.ask("landline/1\n", "done 0 landline=1")?;
             }
             poller.add(&peer, key)?;
+            let request = speech.download(&self.name_for(key), false);
             peer.send(request.as_bytes())?;
-            fetchers.push(Fetcher { peer, got: 0, replies: 0, since: start });
+            fetchers.push(Fetcher { peer, request, got: 0, replies: 0, since: start });
         }
         let mut meter = Meter::start(plan, target.pid, if large { "MiB" } else { "file" })?;
         let mut buffer = vec![0; READ_BYTES];
@@ -89,7 +93,7 @@ impl Fetch {
                     (false, false) => {}
                 }
                 if done {
-                    fetchers[key].again(&request, &mut meter)?;
+                    fetchers[key].again(&mut meter)?;
                 }
             }
             let now = Instant::now();
@@ -99,10 +103,18 @@ impl Fetch {
         }
     }
 
+    /// What the file of a connection is called.
+    fn name_for(&self, connection: usize) -> String {
+        if self.files == 1 {
+            return self.name.clone();
+        }
+        format!("{}-{}", self.name, connection % self.files)
+    }
+
     /// The reply in frames is learnt once, and has to hold the file.
     fn framed_reply(&self, target: &Target, content: &[u8]) -> Outcome<Vec<u8>> {
         let peer = Peer::connect(target.address)?;
-        peer.send(format!("landline/1\ndownload {}\nquit\n", self.name).as_bytes())?;
+        peer.send(format!("landline/1\ndownload {}\nquit\n", self.name_for(0)).as_bytes())?;
         let mut all = Vec::new();
         let mut buffer = vec![0; READ_BYTES];
         while let Got::Bytes(bytes) = peer.receive(&mut buffer, true)? {
@@ -145,12 +157,12 @@ impl Fetcher {
         Ok(bytes)
     }
 
-    fn again(&mut self, request: &str, meter: &mut Meter) -> Outcome<()> {
+    fn again(&mut self, meter: &mut Meter) -> Outcome<()> {
         let now = Instant::now();
         meter.took(now - self.since);
         self.since = now;
         self.got = 0;
         self.replies += 1;
-        Ok(self.peer.send(request.as_bytes())?)
+        Ok(self.peer.send(self.request.as_bytes())?)
     }
 }

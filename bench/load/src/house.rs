@@ -10,7 +10,7 @@ use crate::Outcome;
 use crate::args::Args;
 use crate::children::{Kind, Server};
 use crate::peers::{Rival, Site, free_port};
-use crate::rows::{Base, FILES, Program};
+use crate::rows::{Base, COPIES, FILES, Program};
 
 /// Connections that landline is told to take.
 const CONNECTIONS_MAX: usize = 20_000;
@@ -42,6 +42,9 @@ impl House {
         let root = root.canonicalize()?;
         for (seed, (name, bytes)) in FILES.iter().enumerate() {
             fs::write(root.join(name), noise(seed as u64 + 1, *bytes))?;
+        }
+        for copy in 0..COPIES {
+            fs::copy(root.join("1k"), root.join(format!("1k-{copy}")))?;
         }
         let cat = root.join("64m");
         let allowed = format!("true = /bin/true\ncat = /bin/cat {}\n", cat.display());

@@ -70,7 +70,7 @@ pub fn beside(key: &str) -> &'static [(Rival, Speech)] {
     const SOCAT: (Rival, Speech) = (Rival::Socat(Task::Echo), Bare);
     match key {
         "echo-1" | "echo-50" | "echo-50-deep" => &[REDIS, (Rival::Redis, Inline), NCAT, SOCAT],
-        "get-1k" | "get-1m" | "get-64m" | "get-1k-each" => {
+        "get-1k" | "get-1k-of-16" | "get-1m" | "get-64m" | "get-1k-each" => {
             &[(Rival::Nginx, Http), (Rival::Lighttpd, Http)]
         }
         "run-1" | "run-16" => &[

@@ -50,12 +50,11 @@ fn judged(met: Option<bool>) -> &'static str {
 fn cells(one: &Measured, all: &[Measured]) -> Cells {
     let rates = ratios(one.landline(), one.base(), rate);
     let ratio = spread(&rates);
-    let rate = median(rates);
     match one.row.goal {
         Goal::Rate(goal) => Cells {
             goal: format!("≥ {goal:.2}"),
             ratio,
-            met: judged(rate.map(|rate| rate >= goal)),
+            met: judged(median(rates).map(|rate| rate >= goal)),
         },
         Goal::Bytes(goal) => {
             let bytes = |figures: &[Figures]| {
@@ -73,6 +72,16 @@ fn cells(one: &Measured, all: &[Measured]) -> Cells {
             let ratio = growth.map_or(ratio, |growth| format!("{growth:.2}× the CPU of 10 open"));
             let met = judged(growth.map(|growth| growth <= goal));
             Cells { goal: format!("≤ {goal:.1}×"), ratio, met }
+        }
+        Goal::Framed(key, part) => {
+            let Some(plain) = all.iter().find(|other| other.row.key == key) else {
+                return Cells { goal: String::new(), ratio, met: "" };
+            };
+            let rates = ratios(one.landline(), plain.base(), rate);
+            let Goal::Rate(goal) = plain.row.goal else { unreachable!("{key} has a goal of rate") };
+            let ratio = spread(&rates);
+            let met = judged(median(rates).map(|rate| rate >= goal * part));
+            Cells { goal: format!("≥ {:.2}", goal * part), ratio, met }
         }
         Goal::Shown => Cells { goal: String::new(), ratio, met: "" },
     }

@@ -22,6 +22,9 @@ pub enum Goal {
     Bytes(f64),
     /// At most so many times the processor time of the row of this key.
     Flat(&'static str, f64),
+    /// The work of the row of this key, in frames: at least this part of what that one is to reach,
+    /// beside the same bare loop.
+    Framed(&'static str, f64),
     /// Shown, not judged.
     Shown,
 }
@@ -138,6 +141,11 @@ impl Row {
 /// The served files: name and bytes.
 pub const FILES: [(&str, usize); 3] = [("1k", 1 << 10), ("1m", 1 << 20), ("64m", 64 << 20)];
 
+/// Copies of the smallest of them, `1k-0` and so on.
+pub const COPIES: usize = 16;
+/// What part of a plain reply's goal a framed one has to reach.
+const FRAMED_PART: f64 = 0.9;
+
 /// How many of what takes long.
 pub struct Scale {
     /// Connections where it says 10,000.
@@ -204,7 +212,7 @@ fn echo_rows(scale: &Scale) -> Vec<Row> {
                 "echo-framed",
                 "echo 64 B framed, 50 connections, 16 in flight",
                 Echo { depth: 16, framed: true, ..fifty },
-                Goal::Shown,
+                Goal::Framed("echo-50-deep", FRAMED_PART),
             )
         },
         echo("echo-of-10", "echo 64 B, 10 active of 10 open", ten, Goal::Shown),
@@ -227,8 +235,15 @@ fn file_rows(root: &Path) -> Vec<Row> {
     let path = |name: &str| root.join(name).to_string_lossy().into_owned();
     let fetch = |name: &str, connections, framed| {
         let (path, name) = (path(name), name.to_owned());
-        Workload::Fetch(Fetch { connections, path, name, framed })
+        Workload::Fetch(Fetch { connections, path, name, files: 1, framed })
     };
+    let of_16 = Workload::Fetch(Fetch {
+        connections: COPIES,
+        path: path("1k"),
+        name: "1k".to_owned(),
+        files: COPIES,
+        framed: false,
+    });
     let base = Some(Base::Download);
     let each = |clients| {
         let (ask, expected) = (Ask::Download("1k".to_owned()), Some(path("1k")));
@@ -242,8 +257,9 @@ fn file_rows(root: &Path) -> Vec<Row> {
             "download 1 KiB framed, 16 connections",
             fetch("1k", 16, true),
             None,
-            Goal::Shown,
+            Goal::Framed("get-1k", FRAMED_PART),
         ),
+        row("get-1k-of-16", "download 1 KiB, 16 connections, a file each", of_16, base, reach),
         row("get-1m", "download 1 MiB, 1 connection", fetch("1m", 1, false), base, reach),
         row("get-64m", "download 64 MiB, 1 connection", fetch("64m", 1, false), base, reach),
         row("get-1k-each", "download 1 KiB, a connection each, 16 clients", each(16), base, reach),
@@ -293,7 +309,7 @@ fn message_rows(scale: &Scale) -> Vec<Row> {
             "broadcast 128 B to 100 framed, window 64",
             all(100, 64, true),
             None,
-            Goal::Shown,
+            Goal::Framed("all-100-deep", FRAMED_PART),
         ),
         row(
             "all-1000",
@@ -331,7 +347,7 @@ fn idle_rows(scale: &Scale) -> Vec<Row> {
 fn free_rows(root: &Path) -> Vec<Row> {
     let path = root.join("1m").to_string_lossy().into_owned();
     let (connections, name) = (8, "1m".to_owned());
-    let fetch = Workload::Fetch(Fetch { connections, path, name, framed: false });
+    let fetch = Workload::Fetch(Fetch { connections, path, name, files: 1, framed: false });
     let ask = Ask::Run("true".to_owned());
     let run = Workload::Each(Each { clients: 16, ask, expected: None });
     let free = |key, title, work| Row { free: true, ..row(key, title, work, None, Goal::Shown) };

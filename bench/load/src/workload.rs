@@ -111,6 +111,7 @@ pub fn workload(verb: &str, args: &Args) -> Outcome<Workload> {
             connections,
             path: args.need("file")?,
             name: args.need("name")?,
+            files: args.or("files", 1)?,
             framed,
         }),
         "run" => Workload::Each(Each {
