@@ -4,7 +4,8 @@
 //! one thread arrives in the order it was posted.
 //!
 //! Invariant: whenever mail is in the box, the eventfd is readable, or its reader is between
-//! `clear` and taking; the eventfd is written only by the post that finds the box empty.
+//! `clear` and taking, or a post is about to write it; it is written only by the post that finds
+//! the box empty. It may be readable for a moment though the box is empty.
 
 use std::collections::VecDeque;
 use std::io;
@@ -29,18 +30,18 @@ impl<T> Mailbox<T> {
 
     /// Puts mail in; gives it back where the box is full.
     pub fn post(&self, mail: T) -> Result<(), T> {
-        let mut queue = self.lock();
+        let queue = self.lock();
         if queue.len() >= self.mail_max {
             return Err(mail);
         }
-        self.put(&mut queue, mail);
+        self.put(queue, mail);
         Ok(())
     }
 
     /// Puts mail in whose number is bounded by something else: one piece for each peer or for each
     /// thing that was asked.
     pub fn post_bounded(&self, mail: T) {
-        self.put(&mut self.lock(), mail);
+        self.put(self.lock(), mail);
     }
 
     /// Takes all mail out, into `taken`.
@@ -64,9 +65,12 @@ impl<T> Mailbox<T> {
         mail
     }
 
-    fn put(&self, queue: &mut VecDeque<T>, mail: T) {
+    fn put(&self, mut queue: MutexGuard<'_, VecDeque<T>>, mail: T) {
+        let was_empty = queue.is_empty();
         queue.push_back(mail);
-        if queue.len() == 1 {
+        // A reader that is woken at once must not find the box locked.
+        drop(queue);
+        if was_empty {
             self.wake.wake();
         }
     }

@@ -64,6 +64,8 @@ impl Offload {
         let has_room = queue.work.len() < WORK_MAX;
         if has_room {
             queue.work.push_back(work);
+            // A thread that is woken at once must not find the queue locked.
+            drop(queue);
             self.shared.came.notify_one();
         }
         has_room
