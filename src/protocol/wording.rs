@@ -86,14 +86,7 @@ pub fn exit_text(ending: &Ending) -> String {
 }
 
 /// A message, appended to `out` in the form its recipient reads. `text` is clean already.
-pub fn message(
-    out: &mut Vec<u8>,
-    form: Form,
-    from: &Name,
-    cast: Cast,
-    text: &[u8],
-    stamp: &Stamp,
-) {
+pub fn message(out: &mut Vec<u8>, form: Form, from: &Name, cast: Cast, text: &[u8], stamp: &Stamp) {
     let (name, date) = (from.as_str().as_bytes(), stamp.local.as_bytes());
     let word = cast_word(cast).as_bytes();
     match form {
@@ -107,7 +100,7 @@ pub fn message(
         Form::Talk | Form::TalkBare => push_all(out, &[name, b"|", text]),
         Form::Framed => {
             let (len, cast, at) = (text.len(), cast_key(cast), stamp.unix_ms);
-            write!(out, "msg {len} from={from} cast={cast} at={at}\n").expect(TAKES_ALL);
+            writeln!(out, "msg {len} from={from} cast={cast} at={at}").expect(TAKES_ALL);
             out.extend_from_slice(text);
         }
     }

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::sys::host::be_nice;
+use crate::sys::host::stand_back;
 
 /// Work, with all it needs.
 pub type Work = Box<dyn FnOnce() + Send>;
@@ -42,8 +42,8 @@ impl std::fmt::Debug for Offload {
 }
 
 impl Offload {
-    /// A pool of `threads`, called `name`, with the nice value `nice`: work that computes for long
-    /// is to stand back behind those who serve. `on_panic` is called where work panics: its asker
+    /// A pool of `threads`, called `name`, whose nice value is by `nice` above this thread's: work
+    /// that computes for long is to stand back behind those who serve. `on_panic` is called where work panics: its asker
     /// would wait for ever.
     pub fn new(name: &str, threads: usize, nice: i32, on_panic: fn()) -> io::Result<Self> {
         let shared = Shared { queue: Mutex::default(), came: Condvar::new(), on_panic };
@@ -51,7 +51,7 @@ impl Offload {
         for number in 0..threads {
             let shared = Arc::clone(&shared);
             thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
-                be_nice(nice);
+                stand_back(nice);
                 shared.work_until_over();
             })?;
         }

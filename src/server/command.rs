@@ -31,7 +31,7 @@ use crate::transfer::segment::{Source, TO_ITS_END};
 /// What a splice moves of a pipe that a command fills faster than it is emptied, in bytes.
 const PIPE_FULL_BYTES: u64 = 32 * 1024;
 /// Size of the pipe of such a command, in bytes.
-const PIPE_BYTES: usize = 1024 * 1024;
+const PIPE_BYTES: usize = 256 * 1024;
 
 /// What is still read of a terminal once its command has ended, in bytes; it holds less.
 const TERMINAL_REST_BYTES_MAX: usize = 1024 * 1024;

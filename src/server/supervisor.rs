@@ -32,10 +32,15 @@ use crate::sys::{host, inherit, process};
 const MAIL_MAX: usize = 64 * 1024;
 /// Threads that wait for disks.
 const DISK_THREADS: usize = 4;
-/// How far they stand back behind the workers: a long listing is work for a processor too.
+/// How far they stand back behind the workers, as a nice value: a long listing is work for a
+/// processor too.
 const DISK_NICE: i32 = 10;
 /// Threads that start processes.
 const START_THREADS: usize = 2;
+/// How far they, and so the commands, stand back behind the workers, as a nice value. Where both
+/// want one processor, Linux lets whoever ran least go on, which is not a worker that just served
+/// somebody: with less than this, a line waits until the command has had its time.
+const START_NICE: i32 = 5;
 /// How long the log may take to write its last lines, in milliseconds.
 const LOG_END_MS: u64 = 1_000;
 
@@ -169,7 +174,7 @@ impl Server {
         let common = Arc::new(Common {
             crew: crew(config.workers)?,
             disks: Offload::new("disk", DISK_THREADS, DISK_NICE, on_offload_panic)?,
-            starts: Offload::new("start", START_THREADS, 0, on_offload_panic)?,
+            starts: Offload::new("start", START_THREADS, START_NICE, on_offload_panic)?,
             shelf,
             user: host::user(),
             log,

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::thread;
 
 use super::deposit::is_temporary;
 use crate::protocol::effect::{FileRequest, FileWish};
@@ -19,6 +20,9 @@ use crate::sys::copy::read_cached;
 /// Size up to which a file is copied rather than sent by `sendfile`, in bytes: below it, a system
 /// call costs more than the copy.
 const SMALL_BYTES_MAX: usize = 8 * 1024;
+
+/// Lines of a list that are written before others may have the processor.
+const LINES_AT_ONCE: usize = 256;
 
 /// The served root.
 #[derive(Debug)]
@@ -211,8 +215,11 @@ impl Shelf {
         .map_err(refuse)?;
         entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let mut lines = String::new();
-        for (name, metadata) in &entries {
-            lines.push_str(&entry_line(name, metadata));
+        for some in entries.chunks(LINES_AT_ONCE) {
+            for (name, metadata) in some {
+                lines.push_str(&entry_line(name, metadata));
+            }
+            thread::yield_now();
         }
         Ok(Found::Text(lines.into_bytes()))
     }
@@ -268,7 +275,8 @@ fn read_small(open: &OpenFile<'_>, content: &mut Vec<u8>) -> bool {
     }
     content.resize(count, 0);
     count == 0
-        || read_cached(open.file.as_fd(), open.offset, content).is_ok_and(|read| read == Some(count))
+        || read_cached(open.file.as_fd(), open.offset, content)
+            .is_ok_and(|read| read == Some(count))
 }
 
 /// One line of a listing: `SIZE MTIME NAME`.
@@ -330,6 +338,37 @@ mod tests {
         }
         assert!(is_refused(b"../.a", true) && !is_refused(b"./a/.b", true));
         assert!(is_refused(b"a/.landline-1-0.part", true));
+    }
+
+    #[test]
+    fn a_small_file_is_looked_at_once_until_the_glance_is_forgotten() -> io::Result<()> {
+        let root = std::env::temp_dir().join(format!("landline-glance-{}", std::process::id()));
+        std::fs::create_dir_all(&root)?;
+        for (name, text) in [("one", "1"), ("two", "22")] {
+            std::fs::write(root.join(name), text)?;
+        }
+        let shelf = Shelf::open(&root)?;
+        let mut glance = Glance::default();
+        let look = |name: &'static str, offset, glance: &mut Glance| {
+            let wish = FileWish::Download { offset };
+            let request = FileRequest { wish, path: name.as_bytes() };
+            match shelf.look_cached(&request, false, glance) {
+                Some(Ok(Found::Small(small))) => {
+                    (String::from_utf8_lossy(&small.content).into_owned(), small.size)
+                }
+                other => panic!("{name} is small and in memory: {other:?}"),
+            }
+        };
+        assert_eq!(look("one", 0, &mut glance), ("1".to_owned(), 1));
+        std::fs::write(root.join("one"), "new")?;
+        assert_eq!(look("one", 0, &mut glance), ("1".to_owned(), 1), "it was looked at before");
+        assert_eq!(look("one", 2, &mut glance), ("w".to_owned(), 3), "that is another rest of it");
+        assert_eq!(look("one", 0, &mut glance), ("new".to_owned(), 3), "a rest is not the whole");
+        assert_eq!(look("two", 0, &mut glance), ("22".to_owned(), 2));
+        std::fs::write(root.join("two"), "later")?;
+        glance.forget();
+        assert_eq!(look("two", 0, &mut glance), ("later".to_owned(), 5));
+        std::fs::remove_dir_all(&root)
     }
 
     #[test]

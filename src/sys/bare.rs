@@ -47,22 +47,6 @@ pub(super) fn send(fd: BorrowedFd<'_>, bytes: &[u8], flags: libc::c_int) -> nix:
     })
 }
 
-/// preadv2(2), into one buffer.
-pub(super) fn pread(
-    fd: BorrowedFd<'_>,
-    buffer: &mut [u8],
-    offset: u64,
-    flags: libc::c_int,
-) -> nix::Result<usize> {
-    let piece = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    // The offset comes as two words, the second of which a word of 64 bits needs no more.
-    let (low, high) = (offset as c_long, (offset >> 32) as c_long);
-    // SAFETY: `piece` describes `buffer`, which is writable, and both outlive the call.
-    count(unsafe {
-        libc::syscall(libc::SYS_preadv2, fd.as_raw_fd(), &raw const piece, 1_usize, low, high, flags)
-    })
-}
-
 fn count(returned: c_long) -> nix::Result<usize> {
     Errno::result(returned).map(|count| usize::try_from(count).expect("a count is not negative"))
 }

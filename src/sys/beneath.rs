@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::thread;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -134,17 +135,23 @@ pub fn metadata(fd: BorrowedFd<'_>) -> io::Result<Metadata> {
     Ok(Metadata::from_os(&fstat(fd)?))
 }
 
+/// Entries that are told before others may have the processor.
+const ENTRIES_AT_ONCE: usize = 64;
+
 /// Tells the name of each entry of `directory` but `.` and `..`, in no order (readdir(3)), with the
 /// entry's own metadata (fstatat(2), `AT_SYMLINK_NOFOLLOW`), or `None` for a symbolic link. One
 /// that went while it was being listed, or of which nothing can be known (EACCES, EIO), is left
-/// out. May block on a disk.
+/// out. May block on a disk; lets others have the processor now and then.
 pub fn list(
     directory: OwnedFd,
     on_entry: &mut dyn FnMut(&[u8], Option<Metadata>),
 ) -> io::Result<()> {
     let parent = directory.try_clone()?;
     let mut entries = Dir::from_fd(directory)?;
-    for entry in entries.iter() {
+    for (number, entry) in entries.iter().enumerate() {
+        if number % ENTRIES_AT_ONCE == 0 {
+            thread::yield_now();
+        }
         let entry = entry?;
         let name = entry.file_name();
         if name == c"." || name == c".." {

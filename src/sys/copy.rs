@@ -6,12 +6,13 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::thread;
 
 use nix::errno::Errno;
 use nix::fcntl::{SpliceFFlags, splice};
 use nix::sys::sendfile::sendfile;
 
-use super::{bare, retry};
+use super::retry;
 
 /// What became of one attempt to copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,15 +113,24 @@ pub fn read_cached(
     offset: u64,
     buffer: &mut [u8],
 ) -> io::Result<Option<usize>> {
-    match retry(|| bare::pread(file, buffer, offset, libc::RWF_NOWAIT)) {
-        Ok(count) => Ok(Some(count)),
+    let position = libc::off_t::try_from(offset).map_err(|_| Errno::EINVAL)?;
+    let piece = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let read = retry(|| {
+        // SAFETY: `piece` describes `buffer`, which is writable, and both outlive the call.
+        Errno::result(unsafe {
+            libc::preadv2(file.as_raw_fd(), &raw const piece, 1, position, libc::RWF_NOWAIT)
+        })
+    });
+    match read {
+        Ok(count) => Ok(Some(usize::try_from(count).expect("a count is not negative"))),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 /// Brings `len` bytes of a regular file from `offset` on into memory, and returns when they are
-/// there or the file has ended. Blocks. readahead(2) starts to read but, whatever its manual page
+/// there or the file has ended. Blocks, and lets others have the processor now and then.
+/// readahead(2) starts to read but, whatever its manual page
 /// says, need not wait, so the bytes are then read and dropped.
 pub fn read_ahead(file: BorrowedFd<'_>, offset: u64, len: usize) -> io::Result<()> {
     let mut position = libc::off64_t::try_from(offset).map_err(|_| Errno::EINVAL)?;
@@ -131,6 +141,7 @@ pub fn read_ahead(file: BorrowedFd<'_>, offset: u64, len: usize) -> io::Result<(
     while left > 0 {
         let piece = &mut scratch[..left.min(READ_AHEAD_STEP_BYTES)];
         let count = retry(|| nix::sys::uio::pread(file, piece, position))?;
+        thread::yield_now();
         if count == 0 {
             break;
         }

@@ -66,11 +66,11 @@ pub(super) fn descriptors_before() -> Option<u64> {
     DESCRIPTORS_BEFORE.get().copied()
 }
 
-/// Lets others go first: gives the calling thread the nice value `nice`, 0 to 19 (setpriority(2),
-/// which on Linux speaks of threads). Where that fails (EACCES), it goes on as it was.
-pub fn be_nice(nice: i32) {
-    // SAFETY: takes numbers alone; 0 stands for the calling thread.
-    let _only_wished_for = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
+/// Lets others go first: adds `more` to the nice value of the calling thread, and of what it starts
+/// from then on (nice(2), which on Linux speaks of threads). It is 19 at the most.
+pub fn stand_back(more: i32) {
+    // SAFETY: takes a number alone.
+    let _nobody_may_forbid_it = unsafe { libc::nice(more) };
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ pub struct SocketSink<'a> {
     file_end: u64,
     warm_to: u64,
     sent: u64,
+    /// What the next attempt to send from the same pipe would come to, where that is known.
+    foreseen: Option<Copied>,
 }
 
 impl<'a> SocketSink<'a> {
@@ -49,7 +51,7 @@ impl<'a> SocketSink<'a> {
         out: Option<BorrowedFd<'a>>,
         err: Option<BorrowedFd<'a>>,
     ) -> Self {
-        Self { socket, file, out, err, file_end: u64::MAX, warm_to: 0, sent: 0 }
+        Self { socket, file, out, err, file_end: u64::MAX, warm_to: 0, sent: 0, foreseen: None }
     }
 
     /// The file ends at `file_end`, and was found in memory, or read ahead, up to `warm_to`:
@@ -131,7 +133,16 @@ impl Sink for SocketSink<'_> {
         };
         match pipe {
             Some(pipe) => {
-                let copied = copy::splice_pipe(pipe, self.socket, window(bytes_max), false)?;
+                if let Some(foreseen) = self.foreseen.take() {
+                    return Ok(foreseen);
+                }
+                let asked = window(bytes_max);
+                let copied = copy::splice_pipe(pipe, self.socket, asked, false)?;
+                if matches!(copied, Copied::Moved(bytes) if bytes < asked) {
+                    let is_empty = copy::bytes_readable(pipe)? == 0;
+                    self.foreseen =
+                        Some(if is_empty { Copied::SourceEmpty } else { Copied::SinkFull });
+                }
                 Ok(self.count(copied))
             }
             None => Ok(Copied::SourceEnded),
@@ -142,10 +153,28 @@ impl Sink for SocketSink<'_> {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
+    use std::io::Write as _;
     use std::os::fd::AsFd as _;
     use std::os::unix::net::UnixStream;
 
     use super::*;
+    use crate::sys::pipe::new_pipe;
+
+    #[test]
+    fn a_pipe_that_gave_less_than_was_asked_for_is_not_asked_again() -> io::Result<()> {
+        let (near, _far) = UnixStream::pair()?;
+        near.set_nonblocking(true)?;
+        let (pipe, writer) = new_pipe()?;
+        let mut writer = File::from(writer);
+        writer.write_all(b"hello")?;
+        let mut sink = SocketSink::new(near.as_fd(), None, Some(pipe.as_fd()), None);
+        assert_eq!(sink.splice_from(Source::Out, 2)?, Copied::Moved(2));
+        assert_eq!(sink.splice_from(Source::Out, 4)?, Copied::Moved(3));
+        writer.write_all(b"more")?;
+        assert_eq!(sink.splice_from(Source::Out, 4)?, Copied::SourceEmpty, "as it was seen before");
+        assert_eq!(sink.splice_from(Source::Out, 4)?, Copied::Moved(4));
+        Ok(())
+    }
 
     #[test]
     fn a_window_is_looked_at_once_and_no_further_than_the_file_s_end() -> io::Result<()> {

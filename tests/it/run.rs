@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
 use crate::support::server::{NAME, has_ipv6, program};
 use crate::support::{Peer, Scratch, Server, process};
@@ -187,6 +188,16 @@ fn the_environment_is_made_from_nothing() {
         let port = Some(peer.local_address().port());
         assert_environment(&environment(peer, "run env"), "::1", port);
     }
+}
+
+#[test]
+fn a_command_stands_back_behind_the_server() {
+    let own = Command::new("nice").output().expect("nice runs").stdout;
+    let own: i32 = String::from_utf8(own).expect("a number").trim().parse().expect("a number");
+    let server = shell();
+    let mut peer = server.peer("line");
+    peer.say("run nice\n");
+    peer.expect(format!("{}\n", (own + 5).min(19)));
 }
 
 #[test]
