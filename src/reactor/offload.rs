@@ -43,8 +43,8 @@ impl std::fmt::Debug for Offload {
 
 impl Offload {
     /// A pool of `threads`, called `name`, whose nice value is by `nice` above this thread's: work
-    /// that computes for long is to stand back behind those who serve. `on_panic` is called where work panics: its asker
-    /// would wait for ever.
+    /// that computes for long is to stand back behind those who serve. `on_panic` is called where
+    /// work panics: its asker would wait for ever.
     pub fn new(name: &str, threads: usize, nice: i32, on_panic: fn()) -> io::Result<Self> {
         let shared = Shared { queue: Mutex::default(), came: Condvar::new(), on_panic };
         let shared = Arc::new(shared);
