@@ -50,9 +50,33 @@ enum Mode {
 #[derive(Debug)]
 struct Pipe {
     fd: Option<OwnedFd>,
+    /// The same, once it has ended, until it is watched no more.
+    ended: Option<OwnedFd>,
     watched: Option<Interest>,
     /// What is queued of it is all there will be.
     is_last: bool,
+}
+
+impl Pipe {
+    fn new(fd: Option<OwnedFd>) -> Self {
+        Self { fd, ended: None, watched: None, is_last: false }
+    }
+
+    /// Nothing more comes.
+    fn end(&mut self) {
+        self.ended = self.fd.take();
+    }
+
+    /// Waits for nothing more, and closes it where it has ended.
+    fn unwatch(&mut self, desk: &Desk) {
+        let ended = self.ended.take();
+        if let Some(fd) = ended.as_ref().or(self.fd.as_ref())
+            && self.watched.take().is_some()
+        {
+            // It is registered, and if it were not, that is what is wanted.
+            let _ = desk.epoll.delete(fd.as_fd());
+        }
+    }
 }
 
 /// A command in progress.
@@ -95,8 +119,7 @@ impl Command {
         if matches!(mode, Mode::Spliced) {
             output.push_pipe(Source::Out, TO_ITS_END);
         }
-        let out = Pipe { fd: job.out.take(), watched: None, is_last: false };
-        let err = Pipe { fd: job.err.take(), watched: None, is_last: false };
+        let (out, err) = (Pipe::new(job.out.take()), Pipe::new(job.err.take()));
         let (verdict, grace_ms) = (None, u64::MAX);
         let (job, child_watched, is_grown) = (Some(job), None, false);
         Self { mode, job, out, err, intake, child_watched, verdict, is_grown, grace_ms, timeout_ms }
@@ -208,7 +231,7 @@ impl Command {
 
     /// A splice found the pipe drained and without a writer.
     pub(crate) fn on_source_ended(&mut self) {
-        self.out.fd = None;
+        self.out.end();
     }
 
     /// How it came out, once nothing of it is left to be sent.
@@ -253,7 +276,7 @@ impl Command {
             if output.has_pipe(source) {
                 self.pipe(source).is_last |= is_cut;
             } else if self.pipe(source).is_last {
-                self.pipe(source).fd = None;
+                self.pipe(source).end();
             } else {
                 self.queue_rest(source, left, output, scratch)?;
             }
@@ -281,7 +304,7 @@ impl Command {
         let pipe = self.pipe(source);
         pipe.is_last = true;
         if !output.has_pipe(source) {
-            pipe.fd = None;
+            pipe.end();
         }
         Ok(())
     }
@@ -298,7 +321,7 @@ impl Command {
         let bytes = (copy::bytes_readable(fd.as_fd())? as u64).min(CHUNK_BYTES_MAX);
         if bytes == 0 {
             if is_event {
-                pipe.fd = None;
+                pipe.end();
             }
             return Ok(());
         }
@@ -344,7 +367,7 @@ impl Command {
     /// is open.
     fn close_terminal(&mut self) {
         self.intake = None;
-        self.out.fd = None;
+        self.out.end();
     }
 
     /// Reads from a pipe into the answer; how much.
@@ -361,7 +384,7 @@ impl Command {
         let (Mode::Captured(capture), Some(fd)) = (&mut self.mode, &pipe.fd) else { return Ok(0) };
         match copy::read(fd.as_fd(), scratch) {
             Ok(0) => {
-                pipe.fd = None;
+                pipe.end();
                 Ok(0)
             }
             Ok(count) => {
@@ -390,6 +413,9 @@ impl Command {
                     Mode::Terminal | Mode::Captured(_) => !flags.is_choked,
                 };
             let pipe = self.pipe(source);
+            if pipe.ended.is_some() {
+                pipe.unwatch(desk);
+            }
             let wanted = is_wanted.then_some(Interest::READ);
             if let Some(fd) = &pipe.fd {
                 desk.watch(peer, facet, fd.as_fd(), pipe.watched, wanted)?;
@@ -409,6 +435,17 @@ impl Command {
             self.child_watched = wanted;
         }
         Ok(())
+    }
+
+    /// Waits for nothing more, before all is closed: a child on its way to its program holds a copy
+    /// of each descriptor there was, and epoll would tell of them for that long.
+    pub(crate) fn unwatch(&mut self, desk: &Desk) {
+        self.out.unwatch(desk);
+        self.err.unwatch(desk);
+        self.intake.iter_mut().for_each(|intake| intake.unwatch(desk));
+        if let Some(job) = self.job.as_ref().filter(|_| self.child_watched.take().is_some()) {
+            let _ = desk.epoll.delete(job.child().as_fd());
+        }
     }
 
     fn pipe(&mut self, source: Source) -> &mut Pipe {

@@ -194,11 +194,12 @@ impl Connection {
 
     /// What the session awaited is over.
     fn end_task(&mut self, desk: &Desk) {
-        if let Some(task) = self.task.take()
-            && let Task::Upload(upload) = *task
-            && let Some(deposit) = upload.into_deposit()
-        {
-            desk.discard(deposit);
+        match self.task.take().map(|task| *task) {
+            Some(Task::Command(mut command)) => command.unwatch(desk),
+            Some(Task::Upload(upload)) => {
+                upload.into_deposit().into_iter().for_each(|deposit| desk.discard(deposit));
+            }
+            _ => {}
         }
     }
 

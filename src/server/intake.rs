@@ -125,6 +125,15 @@ impl Intake {
         Ok(())
     }
 
+    /// Waits for nothing more, before it is closed.
+    pub(crate) fn unwatch(&mut self, desk: &Desk) {
+        if let End::Open(fd) | End::Closing(fd) = &self.end
+            && self.watched.take().is_some()
+        {
+            let _ = desk.epoll.delete(fd.as_fd());
+        }
+    }
+
     fn is_over(&self) -> bool {
         matches!(self.end, End::Closing(_) | End::Closed)
     }

@@ -387,6 +387,10 @@ impl Worker {
         let desk = &mut self.desk;
         connection.abandon(desk);
         connection.leave_room(desk);
+        if desk.common.running.load(Ordering::Relaxed) > 0 {
+            // As for a command's pipes (`Command::unwatch`).
+            let _ = desk.epoll.delete(connection.socket.as_fd());
+        }
         desk.stats().closed.add(1);
         desk.common.crew[desk.worker].peers.fetch_sub(1, Ordering::Relaxed);
         if let Some(host) = connection.host() {
