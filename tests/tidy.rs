@@ -23,7 +23,7 @@ use tree::{Offence, Tree};
 /// A rule and the name it is called by.
 type Rule = (&'static str, fn(&Tree) -> Vec<Offence>);
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
     ("layers", layers::layers),
     ("purity", layers::purity),
     ("unsafety", rules::unsafety),
@@ -39,6 +39,7 @@ const RULES: [Rule; 15] = [
     ("machine paths", rules::machine_paths),
     ("packages", rules::packages),
     ("links", rules::links),
+    ("figures", rules::figures),
 ];
 
 #[test]

@@ -60,6 +60,7 @@ const PLANTED: &[Planted] = &[
     ("sleeps", "src/server/a.rs", "fn f() { sleep(TICK) }", &[1]),
     ("unwraps", "src/sys/a.rs", "fn f() {\n    g()\n        .unwrap();\n}", &[3]),
     ("unwraps", "src/sys/a.rs", "#[cfg(test)]\nmod t { }\nfn f() { g().unwrap() }", &[3]),
+    ("figures", "README.md", "| work | rate |\n| echo | 1.02 | 0.95 |\n", &[2]),
     ("reasons", "src/sys/a.rs", "fn f() {}\n\n#[allow(dead_code)]\nfn g() {}", &[3]),
     ("reasons", "src/sys/a.rs", "#![expect(unused)]", &[1]),
     ("machine paths", "docs/a.md", concat!("see `/ho", "me/me/file`"), &[1]),

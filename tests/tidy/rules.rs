@@ -263,6 +263,23 @@ pub(crate) fn links(tree: &Tree) -> Vec<Offence> {
     offences
 }
 
+/// The ratios that the README quotes are those of the benchmark's page.
+pub(crate) fn figures(tree: &Tree) -> Vec<Offence> {
+    let Some(readme) = tree.files.get("README.md") else { return Vec::new() };
+    let results = tree.files.get("bench/RESULTS.md").map_or("", |file| &file.text);
+    let mut offences = Vec::new();
+    for (index, line) in readme.text.lines().enumerate() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        if let ["", work, ratio, _, ""] = cells[..]
+            && ratio.starts_with(|c: char| c.is_ascii_digit())
+            && !results.contains(&format!("| {work} | landline | {ratio} ("))
+        {
+            offences.push(readme.offence(index + 1, format!("`{work}` was not measured so")));
+        }
+    }
+    offences
+}
+
 /// True where `place`, relative to the folder of `file`, is a file or a folder of the project.
 fn leads(tree: &Tree, file: &File, place: &str) -> bool {
     let mut parts: Vec<&str> = file.path.split('/').collect();

@@ -1,6 +1,7 @@
 //! The project's files as the rules see them: texts by path, sources with code and comments apart.
 //!
-//! What it does not do: judge. It leaves out what is built or fetched (`target`, `.git`).
+//! What it does not do: judge. It leaves out what is built, measured or fetched (`target`,
+//! `bench/out`, `.git`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -87,6 +88,9 @@ pub(crate) struct Tree {
     pub(crate) paths: BTreeSet<String>,
 }
 
+/// What `bench/run.sh` leaves.
+const BENCH_OUT: &str = "bench/out";
+
 impl Tree {
     /// Reads the project below `root`.
     pub(crate) fn read(root: &Path) -> Self {
@@ -100,10 +104,10 @@ impl Tree {
         for entry in entries {
             let entry = entry.expect("a folder of the project is readable");
             let name = entry.file_name().into_string().expect("names of the project are UTF-8");
-            if matches!(name.as_str(), "target" | ".git") {
+            let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+            if matches!(path.rsplit('/').next(), Some("target" | ".git")) || path == BENCH_OUT {
                 continue;
             }
-            let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
             let kind = entry.file_type().expect("a file of the project has a type");
             if kind.is_dir() {
                 self.read_folder(root, &path);
