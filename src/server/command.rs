@@ -13,6 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use super::connection::Flags;
 use super::desk::Desk;
 use super::intake::Intake;
+use super::watched::Watched;
 use crate::protocol::capture::{Capture, Output};
 use crate::protocol::effect::{Ending, Outcome, WindowSize};
 use crate::protocol::limits::CHUNK_BYTES_MAX;
@@ -49,33 +50,14 @@ enum Mode {
 /// One of a command's pipes.
 #[derive(Debug)]
 struct Pipe {
-    fd: Option<OwnedFd>,
-    /// The same, once it has ended, until it is watched no more.
-    ended: Option<OwnedFd>,
-    watched: Option<Interest>,
+    end: Watched,
     /// What is queued of it is all there will be.
     is_last: bool,
 }
 
 impl Pipe {
     fn new(fd: Option<OwnedFd>) -> Self {
-        Self { fd, ended: None, watched: None, is_last: false }
-    }
-
-    /// Nothing more comes.
-    fn end(&mut self) {
-        self.ended = self.fd.take();
-    }
-
-    /// Waits for nothing more, and closes it where it has ended.
-    fn unwatch(&mut self, desk: &Desk) {
-        let ended = self.ended.take();
-        if let Some(fd) = ended.as_ref().or(self.fd.as_ref())
-            && self.watched.take().is_some()
-        {
-            // It is registered, and if it were not, that is what is wanted.
-            let _ = desk.epoll.delete(fd.as_fd());
-        }
+        Self { end: Watched::new(fd), is_last: false }
     }
 }
 
@@ -153,18 +135,18 @@ impl Command {
     /// Its terminal has another size.
     pub(crate) fn resize(&mut self, size: WindowSize) {
         if matches!(self.mode, Mode::Terminal)
-            && let Some(fd) = &self.out.fd
+            && let Some(fd) = self.out.end.open()
         {
-            pty::resize(fd.as_fd(), size.columns, size.rows);
+            pty::resize(fd, size.columns, size.rows);
         }
     }
 
     pub(crate) fn out(&self) -> Option<BorrowedFd<'_>> {
-        self.out.fd.as_ref().map(AsFd::as_fd)
+        self.out.end.open()
     }
 
     pub(crate) fn err(&self) -> Option<BorrowedFd<'_>> {
-        self.err.fd.as_ref().map(AsFd::as_fd)
+        self.err.end.open()
     }
 
     /// When something is to be done though nothing happens.
@@ -198,7 +180,7 @@ impl Command {
             desk.condemn(job);
         }
         if !matches!(self.mode, Mode::Terminal) {
-            self.intake = None;
+            self.intake.iter_mut().for_each(Intake::close);
         }
         self.verdict = Some(Outcome::Refused(refusal));
         self.grace_ms = 0;
@@ -223,15 +205,15 @@ impl Command {
     pub(crate) fn on_spliced(&mut self, bytes: u64) {
         if !self.is_grown && bytes >= PIPE_FULL_BYTES {
             self.is_grown = true;
-            if let Some(fd) = &self.out.fd {
-                pipe::grow(fd.as_fd(), PIPE_BYTES);
+            if let Some(fd) = self.out() {
+                pipe::grow(fd, PIPE_BYTES);
             }
         }
     }
 
     /// A splice found the pipe drained and without a writer.
     pub(crate) fn on_source_ended(&mut self) {
-        self.out.end();
+        self.out.end.close();
     }
 
     /// How it came out, once nothing of it is left to be sent.
@@ -243,7 +225,7 @@ impl Command {
         if self.verdict.is_some() && self.grace_ms == 0 {
             self.take_rest(output, scratch)?;
         }
-        let is_drained = self.out.fd.is_none() && self.err.fd.is_none() && !output.has_source();
+        let is_drained = self.out().is_none() && self.err().is_none() && !output.has_source();
         if !is_drained {
             return Ok(None);
         }
@@ -267,8 +249,8 @@ impl Command {
         }
         for source in [Source::Out, Source::Err] {
             let pipe = self.pipe(source);
-            let Some(fd) = pipe.fd.as_ref() else { continue };
-            let left = copy::bytes_readable(fd.as_fd())?;
+            let Some(fd) = pipe.end.open() else { continue };
+            let left = copy::bytes_readable(fd)?;
             let is_cut = matches!(self.mode, Mode::Spliced) && output.cut_pipes();
             if is_cut {
                 output.push_pipe(source, left as u64);
@@ -276,7 +258,7 @@ impl Command {
             if output.has_pipe(source) {
                 self.pipe(source).is_last |= is_cut;
             } else if self.pipe(source).is_last {
-                self.pipe(source).end();
+                self.pipe(source).end.close();
             } else {
                 self.queue_rest(source, left, output, scratch)?;
             }
@@ -304,7 +286,7 @@ impl Command {
         let pipe = self.pipe(source);
         pipe.is_last = true;
         if !output.has_pipe(source) {
-            pipe.end();
+            pipe.end.close();
         }
         Ok(())
     }
@@ -317,11 +299,11 @@ impl Command {
         output: &mut OutQueue,
     ) -> io::Result<()> {
         let pipe = self.pipe(source);
-        let Some(fd) = pipe.fd.as_ref().filter(|_| !output.has_pipe(source)) else { return Ok(()) };
-        let bytes = (copy::bytes_readable(fd.as_fd())? as u64).min(CHUNK_BYTES_MAX);
+        let Some(fd) = pipe.end.open().filter(|_| !output.has_pipe(source)) else { return Ok(()) };
+        let bytes = (copy::bytes_readable(fd)? as u64).min(CHUNK_BYTES_MAX);
         if bytes == 0 {
             if is_event {
-                pipe.end();
+                pipe.end.close();
             }
             return Ok(());
         }
@@ -333,8 +315,8 @@ impl Command {
 
     /// Queues a frame of what a terminal shows; how much. Its end means that nobody has it open.
     fn read_terminal(&mut self, output: &mut OutQueue, scratch: &mut [u8]) -> io::Result<usize> {
-        let Some(fd) = &self.out.fd else { return Ok(0) };
-        let count = match pty::read(fd.as_fd(), scratch) {
+        let Some(fd) = self.out() else { return Ok(0) };
+        let count = match pty::read(fd, scratch) {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
             Err(error) => return Err(error),
@@ -363,11 +345,10 @@ impl Command {
         Ok(())
     }
 
-    /// Hangs up. Both descriptors go at once: epoll would tell of the one for as long as the other
-    /// is open.
+    /// Hangs up.
     fn close_terminal(&mut self) {
-        self.intake = None;
-        self.out.end();
+        self.intake.iter_mut().for_each(Intake::close);
+        self.out.end.close();
     }
 
     /// Reads from a pipe into the answer; how much.
@@ -381,10 +362,12 @@ impl Command {
             Source::Out => &mut self.out,
             Source::Err => &mut self.err,
         };
-        let (Mode::Captured(capture), Some(fd)) = (&mut self.mode, &pipe.fd) else { return Ok(0) };
-        match copy::read(fd.as_fd(), scratch) {
+        let (Mode::Captured(capture), Some(fd)) = (&mut self.mode, pipe.end.open()) else {
+            return Ok(0);
+        };
+        match copy::read(fd, scratch) {
             Ok(0) => {
-                pipe.end();
+                pipe.end.close();
                 Ok(0)
             }
             Ok(count) => {
@@ -412,15 +395,8 @@ impl Command {
                     Mode::Framed => !output.has_pipe(source) && !flags.is_choked,
                     Mode::Terminal | Mode::Captured(_) => !flags.is_choked,
                 };
-            let pipe = self.pipe(source);
-            if pipe.ended.is_some() {
-                pipe.unwatch(desk);
-            }
             let wanted = is_wanted.then_some(Interest::READ);
-            if let Some(fd) = &pipe.fd {
-                desk.watch(peer, facet, fd.as_fd(), pipe.watched, wanted)?;
-            }
-            pipe.watched = wanted.filter(|_| pipe.fd.is_some());
+            self.pipe(source).end.watch(desk, peer, facet, wanted)?;
         }
         if let Some(intake) = &mut self.intake {
             intake.watch(desk, peer)?;
@@ -437,13 +413,13 @@ impl Command {
         Ok(())
     }
 
-    /// Waits for nothing more, before all is closed: a child on its way to its program holds a copy
-    /// of each descriptor there was, and epoll would tell of them for that long.
+    /// Waits for nothing more, before all is dropped.
     pub(crate) fn unwatch(&mut self, desk: &Desk) {
-        self.out.unwatch(desk);
-        self.err.unwatch(desk);
-        self.intake.iter_mut().for_each(|intake| intake.unwatch(desk));
-        if let Some(job) = self.job.as_ref().filter(|_| self.child_watched.take().is_some()) {
+        self.out.end.unwatch(&desk.epoll);
+        self.err.end.unwatch(&desk.epoll);
+        self.intake.iter_mut().for_each(|intake| intake.unwatch(&desk.epoll));
+        if let Some(job) = self.job.as_ref().filter(|_| self.child_watched.is_some()) {
+            // As `Watched::unwatch`.
             let _ = desk.epoll.delete(job.child().as_fd());
         }
     }

@@ -8,32 +8,21 @@
 //!    is closed in that very turn, which tells a pipe's reader that there is no more.
 
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::desk::Desk;
+use super::watched::Watched;
 use crate::protocol::limits::INPUT_BYTES_MAX;
 use crate::reactor::token::{Facet, PeerId};
-use crate::sys::epoll::Interest;
+use crate::sys::epoll::{Epoll, Interest};
 use crate::sys::{pipe, pty};
-
-/// Where the bytes go.
-#[derive(Debug)]
-enum End {
-    /// The command is being started.
-    Awaited,
-    /// Into a pipe, or where `is_terminal`, to a terminal's keyboard.
-    Open(OwnedFd),
-    /// Nowhere any more. A terminal's descriptor has a duplicate that reads, so that epoll would
-    /// tell of this one for ever if it were not taken out before it is closed.
-    Closing(OwnedFd),
-    /// Nowhere any more.
-    Closed,
-}
 
 /// Input of one command.
 #[derive(Debug)]
 pub(crate) struct Intake {
-    end: End,
+    /// Where the bytes go: into a pipe, or where `is_terminal`, to a terminal's keyboard. None
+    /// while the command is being started.
+    end: Option<Watched>,
     kept: Vec<u8>,
     /// How much of `kept` was taken.
     taken: usize,
@@ -42,15 +31,14 @@ pub(crate) struct Intake {
     is_terminal: bool,
     /// What was typed last ended a line.
     is_line_start: bool,
-    watched: Option<Interest>,
 }
 
 impl Intake {
     /// Nothing came yet, for a command that is being started.
     pub(crate) fn new(is_terminal: bool) -> Self {
-        let (end, kept) = (End::Awaited, Vec::new());
+        let (end, kept) = (None, Vec::new());
         let (is_ended, is_line_start) = (false, true);
-        Self { end, kept, taken: 0, is_ended, is_terminal, is_line_start, watched: None }
+        Self { end, kept, taken: 0, is_ended, is_terminal, is_line_start }
     }
 
     pub(crate) fn is_terminal(&self) -> bool {
@@ -59,7 +47,7 @@ impl Intake {
 
     /// The command is there.
     pub(crate) fn on_start(&mut self, fd: Option<OwnedFd>) {
-        self.end = fd.map_or(End::Closed, End::Open);
+        self.end = Some(Watched::new(fd));
         self.on_writable();
     }
 
@@ -111,40 +99,25 @@ impl Intake {
     /// Waits for room where bytes are kept.
     pub(crate) fn watch(&mut self, desk: &Desk, peer: PeerId) -> io::Result<()> {
         let wanted = (!self.kept.is_empty()).then_some(Interest::WRITE);
-        match &self.end {
-            End::Open(fd) => {
-                desk.watch(peer, Facet::In, fd.as_fd(), self.watched, wanted)?;
-                self.watched = wanted;
-            }
-            End::Closing(fd) => {
-                desk.watch(peer, Facet::In, fd.as_fd(), self.watched.take(), None)?;
-                self.end = End::Closed;
-            }
-            End::Awaited | End::Closed => {}
-        }
-        Ok(())
+        self.end.as_mut().map_or(Ok(()), |end| end.watch(desk, peer, Facet::In, wanted))
     }
 
-    /// Waits for nothing more, before it is closed.
-    pub(crate) fn unwatch(&mut self, desk: &Desk) {
-        if let End::Open(fd) | End::Closing(fd) = &self.end
-            && self.watched.take().is_some()
-        {
-            let _ = desk.epoll.delete(fd.as_fd());
-        }
+    /// Waits for nothing more, before it is dropped.
+    pub(crate) fn unwatch(&mut self, epoll: &Epoll) {
+        self.end.iter_mut().for_each(|end| end.unwatch(epoll));
     }
 
     fn is_over(&self) -> bool {
-        matches!(self.end, End::Closing(_) | End::Closed)
+        self.end.as_ref().is_some_and(|end| end.open().is_none())
     }
 
     /// Says how much of `bytes` was taken; where nobody is left to read, closes.
     fn write(&mut self, bytes: &[u8]) -> usize {
         let mut taken = 0;
-        while let End::Open(fd) = &self.end
+        while let Some(fd) = self.open()
             && taken < bytes.len()
         {
-            match pipe::write(fd.as_fd(), &bytes[taken..]) {
+            match pipe::write(fd, &bytes[taken..]) {
                 Ok(count) => taken += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(_) => self.close(),
@@ -159,18 +132,22 @@ impl Intake {
     /// All was said and sent. A terminal does not end: its reader is told as a person would. In the
     /// middle of a line that takes two of the same keys: the first one sends what was typed of it.
     fn finish(&mut self) {
-        if let End::Open(fd) = &self.end {
-            let key = if self.is_terminal { pty::end_of_input(fd.as_fd()) } else { Vec::new() };
+        if let Some(fd) = self.open() {
+            let key = if self.is_terminal { pty::end_of_input(fd) } else { Vec::new() };
             let count = if self.is_line_start { 1 } else { 2 };
             self.write(&key.repeat(count));
             self.close();
         }
     }
 
-    fn close(&mut self) {
-        self.end = match std::mem::replace(&mut self.end, End::Closed) {
-            End::Open(fd) => End::Closing(fd),
-            other => other,
-        };
+    /// The command takes no more.
+    pub(crate) fn close(&mut self) {
+        self.kept = Vec::new();
+        self.taken = 0;
+        self.end.get_or_insert_default().close();
+    }
+
+    fn open(&self) -> Option<BorrowedFd<'_>> {
+        self.end.as_ref().and_then(Watched::open)
     }
 }

@@ -23,6 +23,7 @@ mod start;
 mod stats;
 mod supervisor;
 mod upload;
+mod watched;
 mod worker;
 
 pub use supervisor::{StartError, serve};

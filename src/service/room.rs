@@ -208,12 +208,13 @@ impl<A: Copy + Eq + Hash> Room<A> {
 
     fn broadcast(&mut self, from: A, text: &[u8], stamp: &Stamp) -> Answer {
         let Self { members, by_address, blocks, pieces, batch, text: scratch, .. } = self;
-        let Some(number) = by_address.get(&from) else { return nameless() };
-        let Some(Member { name: sender, .. }) = members.get(number) else { return nameless() };
+        let Some((number, sender)) = sender(members, by_address.get(&from)) else {
+            return nameless();
+        };
         let text = harmless(scratch, text);
         let mut ranges = Ranges::default();
         let mut delivered = 0;
-        for (_, member) in members.iter().filter(|(other, _)| *other != number) {
+        for (_, member) in members.iter().filter(|(other, _)| **other != number) {
             let range = *ranges[member.form.index()].get_or_insert_with(|| {
                 append(&mut blocks[member.form.index()], |block| {
                     wording::message(block, member.form, sender, Cast::Broad, text, stamp);
@@ -227,8 +228,7 @@ impl<A: Copy + Eq + Hash> Room<A> {
 
     fn send(&mut self, from: A, users: &[u8], text: &[u8], stamp: &Stamp) -> Answer {
         let Self { members, by_name, by_address, blocks, pieces, batch, text: scratch, .. } = self;
-        let sender = by_address.get(&from).and_then(|number| members.get(number));
-        let Some(Member { name: sender, .. }) = sender else { return nameless() };
+        let Some((_, sender)) = sender(members, by_address.get(&from)) else { return nameless() };
         let text = harmless(scratch, text);
         let (one, several);
         let named: &[&[u8]] = if memchr2(b' ', b'\t', users).is_none() {
@@ -291,6 +291,14 @@ fn distinct_words(text: &[u8]) -> Vec<&[u8]> {
 
 fn nameless() -> Answer {
     Answer::Refused(Refusal::new(Code::NoName, "take a name first"))
+}
+
+/// Who speaks: the number a caller has among the members, if any, and that member's name.
+fn sender<'a, A>(
+    members: &'a BTreeMap<u64, Member<A>>,
+    number: Option<&u64>,
+) -> Option<(u64, &'a Name)> {
+    number.and_then(|number| Some((*number, &members.get(number)?.name)))
 }
 
 /// The text as it is passed on; in `scratch` where it is another than came.

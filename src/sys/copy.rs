@@ -130,8 +130,8 @@ pub fn read_cached(
 
 /// Brings `len` bytes of a regular file from `offset` on into memory, and returns when they are
 /// there or the file has ended. Blocks, and lets others have the processor now and then.
-/// readahead(2) starts to read but, whatever its manual page
-/// says, need not wait, so the bytes are then read and dropped.
+/// readahead(2) starts to read but, whatever its manual page says, need not wait, so the bytes are
+/// then read and dropped.
 pub fn read_ahead(file: BorrowedFd<'_>, offset: u64, len: usize) -> io::Result<()> {
     let mut position = libc::off64_t::try_from(offset).map_err(|_| Errno::EINVAL)?;
     // SAFETY: takes numbers alone. Only a hint: a failure means reading page by page, below.

@@ -13,8 +13,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{self as os, AddressFamily, MsgFlags, SockFlag, SockType, SockaddrLike};
 use nix::sys::socket::{SockaddrStorage, UnixAddr, sockopt};
 
-use super::bare;
-use super::retry;
+use super::{bare, retry};
 
 pub use super::address::{Local, Peer};
 

@@ -388,7 +388,7 @@ impl Worker {
         connection.abandon(desk);
         connection.leave_room(desk);
         if desk.common.running.load(Ordering::Relaxed) > 0 {
-            // As for a command's pipes (`Command::unwatch`).
+            // As in `Watched`: a child on its way to its program has a copy.
             let _ = desk.epoll.delete(connection.socket.as_fd());
         }
         desk.stats().closed.add(1);
