@@ -1,13 +1,14 @@
-//! `Share`: how much one peer may be sent in one turn, by whether others are served too.
+//! `Share`: how much one peer may be sent in one turn, by whether others are served too. Either is
+//! no multiple of 64 KiB, for the reason told at `WINDOW_BYTES`.
 //!
 //! What it does not do: count what was sent, or say whose turn is next.
 
 use crate::reactor::token::PeerId;
 
 /// Of a peer that is alone, in bytes.
-const ALONE_BYTES: u64 = 1024 * 1024;
+const ALONE_BYTES: u64 = 1020 * 1024;
 /// Of a peer among others, who wait meanwhile, in bytes.
-const AMONG_BYTES: u64 = 64 * 1024;
+const AMONG_BYTES: u64 = 60 * 1024;
 /// For how long after it was served a peer counts as one of the others, in milliseconds.
 const AMONG_MS: u64 = 50;
 

@@ -22,8 +22,9 @@ pub trait Sink {
 }
 
 /// The most one call moves from a file or a pipe, in bytes: what may be done between two looks at
-/// the other peers.
-pub const WINDOW_BYTES: u64 = 1024 * 1024;
+/// the other peers. No multiple of the 64 KiB that `sendfile` moves at once within: BBR sends what
+/// ends in a short piece up to twice as fast, others send both alike (docs/SCALING.md).
+pub const WINDOW_BYTES: u64 = 1020 * 1024;
 /// How far apart the pages are that are looked at to tell whether a window is in memory, in bytes.
 const PROBE_BYTES: u64 = 256 * 1024;
 
