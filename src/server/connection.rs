@@ -233,12 +233,19 @@ impl Connection {
         self.flags.is_choked = bytes > limit;
     }
 
+    /// Whether the socket is to be read.
+    pub(crate) fn wants_input(&self) -> bool {
+        let takes_input = self.takes_input() && !self.flags.is_stalled;
+        !self.flags.is_at_end && (self.is_lingering() || takes_input)
+    }
+
     /// What to wait for on the socket. Always registered, since a peer that is gone is to be
     /// noticed.
     pub(crate) fn interest(&self) -> Interest {
-        let takes_input = self.takes_input() && !self.flags.is_stalled;
         let mut interest = Interest::NONE;
-        if !self.flags.is_at_end && (self.is_lingering() || takes_input) {
+        // Most say nothing while they wait for an answer: those who do are looked away from then.
+        let is_watched = self.watched.is_some_and(|watched| watched.contains(Interest::READ));
+        if self.wants_input() || (is_watched && !self.flags.is_at_end) {
             interest = interest | Interest::READ;
         }
         if self.flags.is_sink_full {

@@ -11,6 +11,7 @@ use super::desk::Desk;
 use super::drive::LINGER_MS;
 use crate::protocol::refusal::{Code, Refusal};
 use crate::reactor::token::{Facet, Token};
+use crate::sys::epoll::Interest;
 use crate::sys::socket;
 use crate::transfer::outqueue::Flush;
 use crate::transfer::sink::SocketSink;
@@ -191,10 +192,23 @@ impl Connection {
         None
     }
 
-    fn watch(&mut self, desk: &Desk) -> io::Result<()> {
-        let wanted = Some(self.interest());
+    /// Input came that is not to be read now: it is not told of again until it is.
+    pub(crate) fn look_away(&mut self, desk: &Desk) {
+        let interest = if self.flags.is_sink_full { Interest::WRITE } else { Interest::NONE };
+        if self.watch_socket(desk, interest).is_err() {
+            self.fate = Some(Fate::Gone(Why::Internal));
+        }
+    }
+
+    fn watch_socket(&mut self, desk: &Desk, interest: Interest) -> io::Result<()> {
+        let wanted = Some(interest);
         desk.watch(self.id, Facet::Socket, self.socket.as_fd(), self.watched, wanted)?;
         self.watched = wanted;
+        Ok(())
+    }
+
+    fn watch(&mut self, desk: &Desk) -> io::Result<()> {
+        self.watch_socket(desk, self.interest())?;
         if let Some(Task::Command(command)) = self.task.as_deref_mut() {
             command.watch(desk, self.id, &self.output, &self.flags)?;
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::server::{NAME, has_ipv6, program};
-use crate::support::{Peer, Scratch, Server, process};
+use crate::support::{Peer, Scratch, Server, process, wait_until};
 
 fn shell() -> Server {
     Server::line(&["--run", "shell"])
@@ -45,6 +45,21 @@ fn output_is_passed_on_while_the_command_still_runs() {
     scratch.write("go", "");
     peer.expect("ended\n");
     peer.expect_in_step();
+}
+
+#[test]
+fn what_is_said_while_a_command_runs_waits_and_keeps_nobody_busy() {
+    let scratch = Scratch::new();
+    let server = Server::line(&["--run", "shell", "--workers", "1"]);
+    let mut peer = server.peer("line");
+    let go = scratch.text("go");
+    peer.say(format!("run echo begun; while ! test -e {go}; do sleep 0.05; done\n"));
+    peer.expect("begun\n");
+    peer.say("later\n");
+    server.peer("line").expect_in_step();
+    wait_until("the server sleeps", || process::is_asleep(server.pid()));
+    scratch.write("go", "");
+    peer.expect("later\n");
 }
 
 #[test]

@@ -236,11 +236,14 @@ impl Worker {
                 if event.writable {
                     connection.flags.is_sink_full = false;
                 }
-                if event.readable {
+                let is_read = event.readable && connection.wants_input();
+                if is_read {
                     connection.on_readable(desk, scratch);
+                } else if event.readable {
+                    connection.look_away(desk);
                 }
                 // What came before the end is read first; reading then tells of the end.
-                if event.gone && !event.readable {
+                if event.gone && !is_read {
                     connection.on_gone();
                 }
             }

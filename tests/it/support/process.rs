@@ -40,6 +40,14 @@ pub(crate) fn has_ended(pid: u32) -> bool {
     matches!(state(pid), None | Some('Z' | 'X'))
 }
 
+/// Whether every thread of a process waits for something.
+pub(crate) fn is_asleep(pid: u32) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process is alive");
+    let mut stats =
+        tasks.map(|task| fs::read_to_string(task.expect("a thread").path().join("stat")));
+    stats.all(|stat| stat.is_ok_and(|stat| stat[stat.rfind(')').unwrap_or(0)..].starts_with(") S")))
+}
+
 /// The processes that `pid` started itself, whatever thread of it did, zombies too.
 pub(crate) fn children(pid: u32) -> Vec<u32> {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
