@@ -50,16 +50,13 @@ Content-Length: 0\r\n\
 Connection: close\r\n\
 \r\n";
 
-/// The page at `/metrics` (Prometheus text exposition format 0.0.4).
-pub fn metrics_page(text: &[u8]) -> Vec<u8> {
-    let mut page = format!(
+/// What goes before the page at `/metrics` (Prometheus text exposition format 0.0.4).
+pub fn metrics_head(page_bytes: usize) -> Vec<u8> {
+    format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n",
-        text.len()
+         Content-Length: {page_bytes}\r\nConnection: close\r\n\r\n"
     )
-    .into_bytes();
-    page.extend_from_slice(text);
-    page
+    .into_bytes()
 }
 
 /// The answer to `name`.

@@ -103,6 +103,7 @@ impl Connection {
             self.end_task(desk);
         }
         self.output.push(reply.bytes);
+        self.output.push(reply.text);
         for message in self.held.take().into_iter().flat_map(|held| held.messages) {
             self.output.push_shared(message);
         }

@@ -126,7 +126,8 @@ impl Talk {
     fn answer(&mut self, session: &mut Session, outcome: Option<Outcome>) {
         if let Some(outcome) = outcome {
             let reply = session.on_outcome(outcome, &TERMS, &stamp());
-            self.out.push(format!("{} end {}", reply.bytes.escape_ascii(), reply.is_end));
+            let bytes = [reply.bytes, reply.text].concat();
+            self.out.push(format!("{} end {}", bytes.escape_ascii(), reply.is_end));
         }
     }
 

@@ -316,6 +316,7 @@ impl<'a> Peer<'a> {
             self.task = None;
         }
         self.output.push(reply.bytes);
+        self.output.push(reply.text);
         for message in self.held.drain(..) {
             self.output.push_shared(message);
         }

@@ -15,6 +15,8 @@ use super::{Session, Stage, Terms};
 pub struct Reply {
     /// Bytes to be sent.
     pub bytes: Vec<u8>,
+    /// Bytes to be sent behind them: a text that may be large, as it was handed in.
+    pub text: Vec<u8>,
     /// Whether the connection ends behind them.
     pub is_end: bool,
 }
@@ -29,15 +31,19 @@ impl Session {
             _ => Stage::Ready,
         };
         self.end_feeding();
+        let mut text = Vec::new();
         let bytes = match outcome {
             Outcome::Room(answer) => self.on_answer(answer, terms, stamp),
             Outcome::Refused(refusal) => self.refusal(&refusal),
             Outcome::Sent => self.done(&[], b""),
             Outcome::Stored(size) => self.done(&[("size", size.to_string().as_bytes())], b""),
-            Outcome::Text(text) => self.on_text(text),
+            Outcome::Text(all) => {
+                text = all;
+                self.on_text(&mut text)
+            }
             Outcome::Ran(ending) => self.on_ran(&ending),
         };
-        Reply { bytes, is_end: self.stage == Stage::Over }
+        Reply { bytes, text, is_end: self.stage == Stage::Over }
     }
 
     fn on_answer(&mut self, answer: Answer, terms: &Terms<'_>, stamp: &Stamp) -> Vec<u8> {
@@ -75,14 +81,19 @@ impl Session {
         }
     }
 
-    fn on_text(&mut self, text: Vec<u8>) -> Vec<u8> {
+    /// What goes before a text, which is left in its place: it may be large.
+    fn on_text(&mut self, text: &mut Vec<u8>) -> Vec<u8> {
         match self.speech.service {
             Service::Metrics => {
                 self.stage = Stage::Over;
-                wording::metrics_page(&text)
+                wording::metrics_head(text.len())
             }
-            Service::Line => self.done(&[], &text),
-            _ => text,
+            _ if self.is_framed() => reply::header("done", text.len() as u64, &[]),
+            Service::Line if self.is_bare() => {
+                text.pop_if(|last| *last == b'\n');
+                Vec::new()
+            }
+            _ => Vec::new(),
         }
     }
 
