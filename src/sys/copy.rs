@@ -133,26 +133,36 @@ pub fn read_cached(
 /// readahead(2) starts to read but, whatever its manual page says, need not wait, so the bytes are
 /// then read and dropped.
 pub fn read_ahead(file: BorrowedFd<'_>, offset: u64, len: usize) -> io::Result<()> {
-    let mut position = libc::off64_t::try_from(offset).map_err(|_| Errno::EINVAL)?;
-    // SAFETY: takes numbers alone. Only a hint: a failure means reading page by page, below.
-    unsafe { libc::readahead(file.as_raw_fd(), position, len) };
-    let mut scratch = vec![0_u8; len.min(READ_AHEAD_STEP_BYTES)];
-    let mut left = len;
-    while left > 0 {
-        let piece = &mut scratch[..left.min(READ_AHEAD_STEP_BYTES)];
-        let count = retry(|| nix::sys::uio::pread(file, piece, position))?;
+    for done in (0..len).step_by(ASKED_BYTES) {
+        let (position, asked) = (position(offset, done)?, ASKED_BYTES.min(len - done));
+        // SAFETY: takes numbers alone. Only a hint: a failure means reading page by page, below.
+        unsafe { libc::readahead(file.as_raw_fd(), position, asked) };
+        thread::yield_now();
+    }
+    let mut scratch = vec![0_u8; len.min(READ_BYTES)];
+    let mut done = 0;
+    while done < len {
+        let piece = &mut scratch[..READ_BYTES.min(len - done)];
+        let count = retry(|| nix::sys::uio::pread(file, piece, position(offset, done)?))?;
         thread::yield_now();
         if count == 0 {
             break;
         }
-        left -= count;
-        position += libc::off64_t::try_from(count).map_err(|_| Errno::EOVERFLOW)?;
+        done += count;
     }
     Ok(())
 }
 
-/// How much `read_ahead` reads at once, in bytes.
-const READ_AHEAD_STEP_BYTES: usize = 64 * 1024;
+/// The position `bytes` behind `offset`.
+fn position(offset: u64, bytes: usize) -> Result<libc::off64_t, Errno> {
+    libc::off64_t::try_from(offset + bytes as u64).map_err(|_| Errno::EOVERFLOW)
+}
+
+/// How much `read_ahead` asks the disk for at once, in bytes: the kernel does not let go of the
+/// processor meanwhile.
+const ASKED_BYTES: usize = 128 * 1024;
+/// How much it reads at once, in bytes.
+const READ_BYTES: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -290,7 +300,7 @@ mod tests {
 
     #[test]
     fn what_was_read_ahead_is_cached() -> io::Result<()> {
-        let bytes = 3 * READ_AHEAD_STEP_BYTES + 1;
+        let bytes = 3 * ASKED_BYTES + 1;
         let (_scratch, file) = file(&vec![7; bytes])?;
         file.sync_all()?;
         posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
