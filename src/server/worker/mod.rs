@@ -38,11 +38,14 @@ use crate::reactor::token::{Facet, PeerId, Token};
 use crate::service::room::Room;
 use crate::service::run::{Condemned, Started};
 use crate::sys::epoll::{Event, Events, Interest};
-use crate::sys::socket;
+use crate::sys::{host, socket};
 use crate::transfer::segment::Source;
 
 /// Events taken in one turn.
 const EVENTS_PER_TURN: usize = 512;
+/// How long a worker runs at a time where others wait for its processor, in nanoseconds: the least
+/// there is. Threads that wait for disks, and commands, have longer turns, later.
+const SLICE_NS: u64 = 100_000;
 /// Size of the buffer all peers of a worker are read into, in bytes.
 const SCRATCH_BYTES: usize = 64 * 1024;
 /// Timers of peers that are gone which are no reason to look for them.
@@ -102,6 +105,7 @@ impl Worker {
     /// Turns until it is told to stop, or has drained.
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        host::run_soon(SLICE_NS);
         self.set_time();
         while !self.is_over() {
             self.desk.epoll.wait(&mut events, self.timeout_ms())?;
