@@ -153,7 +153,8 @@ commit="$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
 facts=(
     "Date: $(date -u +%Y-%m-%d), commit: $commit${given:+, program given}"
     "Machine: $(nproc) × $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
-    "Kernel: $(uname -r), TCP $(cat /proc/sys/net/ipv4/tcp_congestion_control), $(cargo --version | cut -d ' ' -f 1,2), $(cc --version | head -n 1)"
+    "Kernel: $(uname -r), TCP $(cat /proc/sys/net/ipv4/tcp_congestion_control)"
+    "Built with: $(cargo --version | cut -d ' ' -f 1,2), $(cc --version | head -n 1)"
     "Load average before: $(cut -d ' ' -f 1-3 /proc/loadavg)"
 )
 [ -z "$with_peers" ] || facts+=("Packages: $(versions)")

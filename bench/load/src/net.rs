@@ -108,11 +108,15 @@ impl Peer {
 
     fn receive_with(&self, buffer: &mut [u8], wait: bool, flags: MsgFlags) -> io::Result<Got> {
         let flags = if wait { flags } else { flags | MsgFlags::MSG_DONTWAIT };
-        match recv(self.stream.as_raw_fd(), buffer, flags) {
-            Ok(0) => Ok(Got::End),
-            Ok(bytes) => Ok(Got::Bytes(bytes)),
-            Err(Errno::EAGAIN) if !wait => Ok(Got::Nothing),
-            Err(errno) => Err(errno.into()),
+        loop {
+            return match recv(self.stream.as_raw_fd(), buffer, flags) {
+                Ok(0) => Ok(Got::End),
+                Ok(bytes) => Ok(Got::Bytes(bytes)),
+                Err(Errno::EAGAIN) if !wait => Ok(Got::Nothing),
+                // With a time-out, even one who was merely stopped and continued (signal(7)).
+                Err(Errno::EINTR) => continue,
+                Err(errno) => Err(errno.into()),
+            };
         }
     }
 
@@ -177,11 +181,9 @@ impl Poller {
         let timeout = EpollTimeout::try_from(limit.unwrap_or(STALL))?;
         let ready = match self.epoll.wait(&mut self.events, timeout) {
             Err(Errno::EINTR) => 0,
+            Ok(0) if limit.is_none() => return Err("the server made no progress".into()),
             other => other?,
         };
-        if ready == 0 && limit.is_none() {
-            return Err("the server made no progress".into());
-        }
         Ok(self.events[..ready].iter().map(|event| usize::try_from(event.data()).unwrap_or(0)))
     }
 }
