@@ -4,7 +4,6 @@
 //! `docs/PROTOCOL.md`). What it does not do: decide what is replied (`session`), or move bytes.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use super::limits::HEADER_BYTES_MAX;
 use super::refusal::Refusal;
@@ -49,8 +48,25 @@ pub fn done(keys: &[Key<'_>], payload: &[u8]) -> Vec<u8> {
 
 /// The same without keys, behind what is in `out`.
 pub fn done_into(out: &mut Vec<u8>, payload: &[u8]) {
-    writeln!(out, "done {}", payload.len()).expect("a Vec takes all that is written");
+    out.extend_from_slice(b"done ");
+    push_number(out, payload.len());
+    out.push(b'\n');
     out.extend_from_slice(payload);
+}
+
+/// A number in decimal: what `write!` does, without its detours.
+fn push_number(out: &mut Vec<u8>, mut number: usize) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b"0123456789"[number % 10];
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
 }
 
 /// The final frame of a request that was not met.
@@ -180,6 +196,11 @@ mod tests {
     fn headers_are_written_byte_for_byte() {
         assert_eq!(header("data", 5, &[]), b"data 5\n");
         assert_eq!(done(&[("exit", b"3")], b""), b"done 0 exit=3\n");
+        for payload in [vec![], vec![b'x'; 9], vec![b'x'; 10], vec![b'x'; 12_345]] {
+            let mut out = b"before".to_vec();
+            done_into(&mut out, &payload);
+            assert_eq!(out, [b"before", &*done(&[], &payload)].concat());
+        }
         let refusal = Refusal::new(Code::Version, "no");
         assert_eq!(fail(&refusal), b"fail 2 code=version\nno");
         assert_eq!(error_line(&refusal), b"error version: no");
