@@ -242,16 +242,18 @@ impl Connection {
     /// What to wait for on the socket. Always registered, since a peer that is gone is to be
     /// noticed.
     pub(crate) fn interest(&self) -> Interest {
-        let mut interest = Interest::NONE;
         // Most say nothing while they wait for an answer: those who do are looked away from then.
         let is_watched = self.watched.is_some_and(|watched| watched.contains(Interest::READ));
         if self.wants_input() || (is_watched && !self.flags.is_at_end) {
-            interest = interest | Interest::READ;
+            self.interest_in_output() | Interest::READ
+        } else {
+            self.interest_in_output()
         }
-        if self.flags.is_sink_full {
-            interest = interest | Interest::WRITE;
-        }
-        interest
+    }
+
+    /// The same, whatever comes.
+    pub(crate) fn interest_in_output(&self) -> Interest {
+        if self.flags.is_sink_full { Interest::WRITE } else { Interest::NONE }
     }
 
     /// When something is to be done about this peer though nothing happens, in milliseconds.

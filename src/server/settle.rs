@@ -194,8 +194,7 @@ impl Connection {
 
     /// Input came that is not to be read now: it is not told of again until it is.
     pub(crate) fn look_away(&mut self, desk: &Desk) {
-        let interest = if self.flags.is_sink_full { Interest::WRITE } else { Interest::NONE };
-        if self.watch_socket(desk, interest).is_err() {
+        if self.watch_socket(desk, self.interest_in_output()).is_err() {
             self.fate = Some(Fate::Gone(Why::Internal));
         }
     }
