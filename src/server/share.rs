@@ -6,7 +6,7 @@
 use crate::reactor::token::PeerId;
 
 /// Of a peer that is alone, in bytes.
-const ALONE_BYTES: u64 = 1020 * 1024;
+const ALONE_BYTES: u64 = 252 * 1024;
 /// Of a peer among others, who wait meanwhile, in bytes.
 const AMONG_BYTES: u64 = 60 * 1024;
 /// For how long after it was served a peer counts as one of the others, in milliseconds.
