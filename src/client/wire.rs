@@ -150,11 +150,14 @@ impl Wire {
 
     /// Sends all that was said, so that nothing is left to send.
     pub(super) fn flush(&mut self, watch: &mut Watch) -> Result<(), Failure> {
-        self.send();
-        while self.unsent() > 0 && !self.is_at_end {
-            self.fill(watch)?;
+        loop {
+            self.send();
+            if self.unsent() == 0 || self.is_at_end {
+                return Ok(());
+            }
+            // Not `fill`, which sends first: where that sends all, nobody is left to be waited for.
+            self.wait(watch, None, &[])?;
         }
-        Ok(())
     }
 
     /// The connection is to end by a reset: a server cannot tell a client that has gone from one
@@ -306,6 +309,16 @@ impl Wire {
     ) -> Result<Vec<bool>, Failure> {
         self.takes_back(watch);
         self.send();
+        self.wait(watch, limit_ms, others)
+    }
+
+    /// Waits as `turn` does, and takes what came.
+    fn wait(
+        &mut self,
+        watch: &mut Watch,
+        limit_ms: Option<u64>,
+        others: &[(BorrowedFd<'_>, bool, bool)],
+    ) -> Result<Vec<bool>, Failure> {
         // Whoever has more goes on at once where all was sent: no event would tell of that.
         let limit_ms = if self.has_more && self.has_room() { Some(0) } else { limit_ms };
         let (reads, writes) = (!self.is_at_end && self.frames.has_room(), self.unsent() > 0);
@@ -417,5 +430,37 @@ fn split_error(error: &[u8]) -> (&[u8], &[u8]) {
     match error.iter().position(|byte| *byte == b':') {
         Some(colon) => (&error[..colon], error[colon + 1..].trim_ascii()),
         None => (b"error", error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_flush_ends_once_all_is_sent_though_the_server_says_nothing() {
+        let (near, mut far) = UnixStream::pair().expect("a pair of sockets");
+        near.set_nonblocking(true).expect("a socket");
+        let server = thread::spawn(move || {
+            let mut lines = BufReader::new(far.try_clone().expect("a descriptor is free"));
+            lines.read_line(&mut String::new()).expect("a version comes");
+            far.write_all(b"done 0 landline=1\n").expect("it is taken");
+            io::copy(&mut lines, &mut io::sink()).expect("all that is said")
+        });
+        let mut watch = Watch::deaf(Deadline::own(15_000));
+        let mut wire = Wire::over(near.into(), &mut watch).expect("they shake hands");
+        // More than a socket takes at once: it is full, and empty again, at any time.
+        let (rounds, piece) = (2_000, vec![b'x'; 300_000]);
+        for round in 0..rounds {
+            wire.push(&piece);
+            let flushed = wire.flush(&mut watch);
+            assert!(flushed.is_ok(), "in round {round}: {flushed:?}");
+        }
+        drop(wire);
+        assert_eq!(server.join().expect("it ends"), (rounds * piece.len()) as u64);
     }
 }
