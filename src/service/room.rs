@@ -21,7 +21,7 @@ use crate::protocol::name::Name;
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::text::{self, Stamp};
 use crate::protocol::wording;
-use crate::transfer::segment::Shared;
+use crate::transfer::segment::{LEAN_FACTOR, Shared};
 
 /// Size of a block above which the turn's messages should be handed out, in bytes: a slow recipient
 /// of one short message keeps its whole block alive.
@@ -52,7 +52,8 @@ pub struct Room<A> {
     by_name: HashMap<Name, u64>,
     by_address: HashMap<A, u64, BuildHasherDefault<AddressHasher>>,
     joined: u64,
-    blocks: [Vec<u8>; Form::COUNT],
+    /// What was said in this turn, for each form. Nobody else holds it before it is handed out.
+    blocks: [Arc<Vec<u8>>; Form::COUNT],
     pieces: Vec<Piece<A>>,
     batch: u64,
     /// The text of the message that is being passed on, where it had to be made harmless.
@@ -134,17 +135,16 @@ impl<A: Copy + Eq + Hash> Room<A> {
 
     /// Hands out what was said since the last time, in order for each recipient.
     pub fn hand_out(&mut self, mut give: impl FnMut(A, Shared)) {
+        if self.is_quiet() {
+            return;
+        }
         self.batch += 1;
-        let blocks: [Option<Arc<[u8]>>; Form::COUNT] = std::array::from_fn(|form| {
-            let block = &mut self.blocks[form];
-            let shared = (!block.is_empty()).then(|| block.as_slice().into());
-            block.clear();
-            shared
-        });
+        self.blocks.iter_mut().for_each(trim_room);
         for piece in self.pieces.drain(..) {
-            let block = blocks[piece.form.index()].clone().expect("a piece is of a written block");
+            let block = Arc::clone(&self.blocks[piece.form.index()]);
             give(piece.to, Shared { block, start: piece.start, end: piece.end });
         }
+        self.blocks.iter_mut().for_each(begin);
     }
 
     /// Whether nothing waits to be handed out.
@@ -311,8 +311,26 @@ fn harmless<'a>(scratch: &'a mut String, text: &'a [u8]) -> &'a [u8] {
     scratch.as_bytes()
 }
 
+/// Gives back what a block has too much of: whoever is slow to take it keeps all of it.
+fn trim_room(block: &mut Arc<Vec<u8>>) {
+    let bytes = block.len();
+    if bytes > 0 && block.capacity() > LEAN_FACTOR * bytes {
+        Arc::make_mut(block).shrink_to(bytes);
+    }
+}
+
+/// Empties a block; where somebody waits for what is in it, with another in its place.
+fn begin(block: &mut Arc<Vec<u8>>) {
+    match Arc::get_mut(block) {
+        Some(block) => block.clear(),
+        None => *block = Arc::new(Vec::with_capacity(block.len())),
+    }
+}
+
 /// Writes to the end of a block; says where.
-fn append(block: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> (usize, usize) {
+fn append(block: &mut Arc<Vec<u8>>, write: impl FnOnce(&mut Vec<u8>)) -> (usize, usize) {
+    // Nobody else holds what was not handed out, so that nothing is cloned.
+    let block = Arc::make_mut(block);
     let start = block.len();
     write(block);
     (start, block.len())

@@ -357,7 +357,7 @@ mod tests {
 
     #[test]
     fn shared_ranges_of_one_block_leave_in_one_piece() {
-        let block: Arc<[u8]> = (*b"one two three").into();
+        let block = Arc::new(b"one two three".to_vec());
         let mut queue = OutQueue::default();
         for (start, end) in [(0, 4), (4, 8), (8, 13)] {
             queue.push_shared(Shared { block: Arc::clone(&block), start, end });
@@ -373,7 +373,7 @@ mod tests {
     fn a_full_sink_keeps_the_rest_in_order() {
         let mut queue = OutQueue::default();
         queue.push(b"hello ".to_vec());
-        queue.push_shared(Shared { block: (*b"wide ").into(), start: 0, end: 5 });
+        queue.push_shared(Shared { block: Arc::new(b"wide ".to_vec()), start: 0, end: 5 });
         queue.push(b"world".to_vec());
         let mut sink = Narrow { room: 8, taken: Vec::new(), calls: 0 };
         assert_eq!(queue.flush(&mut sink, 1000).expect("no error"), Flush::SinkFull);
@@ -387,7 +387,7 @@ mod tests {
     fn memory_keeps_to_the_budget_too() {
         let mut queue = OutQueue::default();
         queue.push(vec![b'a'; JOIN_BYTES_MAX]);
-        queue.push_shared(Shared { block: (*b"wide ").into(), start: 0, end: 5 });
+        queue.push_shared(Shared { block: Arc::new(b"wide ".to_vec()), start: 0, end: 5 });
         queue.push(b"world".to_vec());
         let mut sink = Narrow { room: usize::MAX, taken: Vec::new(), calls: 0 };
         let budget = JOIN_BYTES_MAX as u64 + 2;

@@ -46,13 +46,13 @@ pub enum Segment {
 }
 
 /// How many times larger than a range its block may be while the range waits.
-const LEAN_FACTOR: usize = 4;
+pub const LEAN_FACTOR: usize = 4;
 
 /// A range of a block of bytes that many queues share.
 #[derive(Clone, Debug)]
 pub struct Shared {
-    /// The block.
-    pub block: Arc<[u8]>,
+    /// The block. Whoever wrote it may write the next one into it once nobody else holds it.
+    pub block: Arc<Vec<u8>>,
     /// Where the range begins in the block.
     pub start: usize,
     /// Where it ends; never before `start`.
@@ -82,7 +82,7 @@ impl Shared {
         if self.len() * LEAN_FACTOR >= self.block.len() {
             return self;
         }
-        let (block, end) = (self.bytes().into(), self.len());
+        let (block, end) = (Arc::new(self.bytes().to_vec()), self.len());
         Self { block, start: 0, end }
     }
 
