@@ -470,4 +470,21 @@ mod tests {
         let (bob, carol) = ("alice|a\u{fffd}b", "msg 5 from=alice cast=multi at=7\na\u{fffd}b");
         assert_eq!(host.deliveries(), vec![(2, bob.to_owned()), (3, carol.to_owned())]);
     }
+
+    #[test]
+    fn what_somebody_waits_for_stays_as_it_was_and_is_no_larger_than_it_has_to_be() {
+        let mut host = host();
+        let mut say = |text: &str| {
+            host.send(1, Some("bob"), text);
+            let mut ranges = Vec::new();
+            host.0.hand_out(|_, range| ranges.push(range));
+            ranges.pop().expect("bob is there")
+        };
+        let large = "x".repeat(5_000);
+        assert_eq!(say(&large).len(), "alice|\n".len() + large.len());
+        let slow = say("first");
+        assert!(slow.block.capacity() <= LEAN_FACTOR * slow.len(), "{}", slow.block.capacity());
+        let next = say("second");
+        assert_eq!((slow.bytes(), next.bytes()), (&b"alice|first\n"[..], &b"alice|second\n"[..]));
+    }
 }
