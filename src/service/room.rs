@@ -139,12 +139,12 @@ impl<A: Copy + Eq + Hash> Room<A> {
             return;
         }
         self.batch += 1;
-        self.blocks.iter_mut().for_each(trim_room);
+        self.blocks.iter_mut().for_each(trim);
         for piece in self.pieces.drain(..) {
             let block = Arc::clone(&self.blocks[piece.form.index()]);
             give(piece.to, Shared { block, start: piece.start, end: piece.end });
         }
-        self.blocks.iter_mut().for_each(begin);
+        self.blocks.iter_mut().for_each(renew);
     }
 
     /// Whether nothing waits to be handed out.
@@ -312,7 +312,7 @@ fn harmless<'a>(scratch: &'a mut String, text: &'a [u8]) -> &'a [u8] {
 }
 
 /// Gives back what a block has too much of: whoever is slow to take it keeps all of it.
-fn trim_room(block: &mut Arc<Vec<u8>>) {
+fn trim(block: &mut Arc<Vec<u8>>) {
     let bytes = block.len();
     if bytes > 0 && block.capacity() > LEAN_FACTOR * bytes {
         Arc::make_mut(block).shrink_to(bytes);
@@ -320,7 +320,7 @@ fn trim_room(block: &mut Arc<Vec<u8>>) {
 }
 
 /// Empties a block; where somebody waits for what is in it, with another in its place.
-fn begin(block: &mut Arc<Vec<u8>>) {
+fn renew(block: &mut Arc<Vec<u8>>) {
     match Arc::get_mut(block) {
         Some(block) => block.clear(),
         None => *block = Arc::new(Vec::with_capacity(block.len())),
