@@ -54,7 +54,7 @@ impl Target {
             let name = format!(".landline-{}-{count}.part", std::process::id()).into_bytes();
             match place::create(self.directory(), &name) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                created => return Ok((name, created?)),
+                created => return Ok((name, File::from(created?))),
             }
         }
     }

@@ -15,6 +15,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 
 use super::failure::Failure;
@@ -177,7 +178,7 @@ impl Drop for Part {
             }
         }
         // Closing it unlocks it later where a child has a duplicate until it runs its program.
-        let _ = place::unlock(&self.data);
+        let _ = place::unlock(self.data.as_fd());
     }
 }
 
@@ -194,14 +195,14 @@ fn open_locked(target: &Target, name: &[u8]) -> Result<File, Failure> {
                     "the name is too long for -c, which needs a longer one beside it",
                 ));
             }
-            opened => opened.map_err(fault)?,
+            opened => File::from(opened.map_err(fault)?),
         };
         let found = file.metadata().map_err(fault)?;
         if !found.is_file() || found.nlink() > 1 || found.uid() != host::user().uid {
             let name = String::from_utf8_lossy(name).into_owned();
             return Err(failed(&format!("what was kept of it is not ours: look at {name}")));
         }
-        if !place::lock(&file).map_err(fault)? {
+        if !place::lock(file.as_fd()).map_err(fault)? {
             return Err(failed("another landline is fetching it"));
         }
         if file.metadata().map_err(fault)?.nlink() == 1 && is_named(target, name, &found) {

@@ -9,9 +9,9 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::sys::fd::{AsFd, BorrowedFd};
+use crate::sys::thread::{Mutex, MutexGuard};
 use crate::sys::wake::Wake;
 
 /// A bounded queue with an eventfd.
@@ -30,7 +30,7 @@ impl<T> Mailbox<T> {
 
     /// Puts mail in; gives it back where the box is full.
     pub fn post(&self, mail: T) -> Result<(), T> {
-        let queue = self.lock();
+        let queue = self.queue.lock();
         if queue.len() >= self.mail_max {
             return Err(mail);
         }
@@ -41,13 +41,13 @@ impl<T> Mailbox<T> {
     /// Puts mail in whose number is bounded by something else: one piece for each peer or for each
     /// thing that was asked.
     pub fn post_bounded(&self, mail: T) {
-        self.put(self.lock(), mail);
+        self.put(self.queue.lock(), mail);
     }
 
     /// Takes all mail out, into `taken`.
     pub fn take_all(&self, taken: &mut VecDeque<T>) {
         self.wake.clear();
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         if taken.is_empty() {
             std::mem::swap(&mut *queue, taken);
         } else {
@@ -57,7 +57,7 @@ impl<T> Mailbox<T> {
 
     /// Takes one piece out, where many threads read one box.
     pub fn take_one(&self) -> Option<T> {
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         let mail = queue.pop_front();
         if queue.is_empty() {
             self.wake.clear();
@@ -74,11 +74,6 @@ impl<T> Mailbox<T> {
             self.wake.wake();
         }
     }
-
-    /// A panic of another thread leaves the queue whole: each change to it is one call.
-    fn lock(&self) -> MutexGuard<'_, VecDeque<T>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl<T> AsFd for Mailbox<T> {
@@ -93,6 +88,7 @@ mod tests {
 
     use super::*;
     use crate::sys::poll::wait_readable;
+    use crate::sys::thread::spawn;
 
     fn is_readable(mailbox: &Mailbox<u32>) -> bool {
         wait_readable(&[mailbox.as_fd()], Some(0)).expect("poll works")[0]
@@ -127,7 +123,8 @@ mod tests {
         let writers: Vec<_> = (0..4_usize)
             .map(|writer| {
                 let mailbox = Arc::clone(&mailbox);
-                std::thread::spawn(move || (0..500).for_each(|n| mailbox.post_bounded((writer, n))))
+                let post = move || (0..500).for_each(|n| mailbox.post_bounded((writer, n)));
+                spawn("writer", post).expect("a thread starts")
             })
             .collect();
         let (mut taken, mut next) = (VecDeque::new(), [0; 4]);

@@ -7,10 +7,10 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::Arc;
 
 use crate::sys::host::stand_back;
+use crate::sys::thread::{self, Condvar, Mutex};
 
 /// Work, with all it needs.
 pub type Work = Box<dyn FnOnce() + Send>;
@@ -37,7 +37,7 @@ struct Queue {
 
 impl std::fmt::Debug for Offload {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Offload {{ waiting: {} }}", self.shared.lock().work.len())
+        write!(out, "Offload {{ waiting: {} }}", self.shared.queue.lock().work.len())
     }
 }
 
@@ -50,7 +50,7 @@ impl Offload {
         let shared = Arc::new(shared);
         for number in 0..threads {
             let shared = Arc::clone(&shared);
-            thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
+            thread::spawn(&format!("{name}-{number}"), move || {
                 stand_back(nice);
                 shared.work_until_over();
             })?;
@@ -60,7 +60,7 @@ impl Offload {
 
     /// Has `work` done by one of the threads; false where too much waits already.
     pub fn submit(&self, work: Work) -> bool {
-        let mut queue = self.shared.lock();
+        let mut queue = self.shared.queue.lock();
         let has_room = queue.work.len() < WORK_MAX;
         if has_room {
             queue.work.push_back(work);
@@ -74,7 +74,7 @@ impl Offload {
 
 impl Drop for Offload {
     fn drop(&mut self) {
-        let mut queue = self.shared.lock();
+        let mut queue = self.shared.queue.lock();
         queue.is_over = true;
         queue.work.clear();
         self.shared.came.notify_all();
@@ -92,19 +92,14 @@ impl Shared {
 
     /// Waits for work; `None` once the pool is dropped.
     fn next(&self) -> Option<Work> {
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         while !queue.is_over {
             if let Some(work) = queue.work.pop_front() {
                 return Some(work);
             }
-            queue = self.came.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = self.came.wait(queue);
         }
         None
-    }
-
-    /// No panic leaves the queue half changed: each change to it is one call.
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

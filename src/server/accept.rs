@@ -3,10 +3,8 @@
 //! What it does not do: serve them. It lives on the home worker; the others get theirs by mail.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,6 +19,8 @@ use crate::protocol::speech::Service;
 use crate::reactor::token::Token;
 use crate::service::policy::allows;
 use crate::sys::epoll::Interest;
+use crate::sys::errno;
+use crate::sys::fd::{AsFd, OwnedFd, reserve};
 use crate::sys::socket::{self, Peer};
 
 /// Connections taken from one listener in one turn.
@@ -36,7 +36,7 @@ pub(crate) struct Acceptor {
     listeners: Vec<Listener>,
     per_address: HashMap<IpAddr, usize>,
     /// A descriptor to give up when there is no other, to be able to refuse.
-    reserve: Option<File>,
+    reserve: Option<OwnedFd>,
     /// When to listen again, where that had to stop.
     paused_until_ms: Option<u64>,
     /// Connections of the metrics listener, which count against no limit.
@@ -204,11 +204,7 @@ fn place(arrival: Arrival, desk: &Desk, here: &mut Vec<Arrival>) {
     }
 }
 
-fn reserve() -> io::Result<File> {
-    File::open("/dev/null")
-}
-
 fn is_exhausted(error: &io::Error) -> bool {
     let errno = error.raw_os_error();
-    matches!(errno, Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+    matches!(errno, Some(errno::EMFILE | errno::ENFILE | errno::ENOBUFS | errno::ENOMEM))
 }

@@ -8,7 +8,6 @@
 //! for what holds them without being it; or when it was stopped, and what is in the pipes was sent.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::connection::Flags;
 use super::desk::Desk;
@@ -25,6 +24,7 @@ use crate::reactor::token::{Facet, PeerId};
 use crate::service::run::{Job, OUTPUT_GRACE_MS};
 use crate::sys::copy;
 use crate::sys::epoll::Interest;
+use crate::sys::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::sys::{pipe, pty};
 use crate::transfer::outqueue::OutQueue;
 use crate::transfer::segment::{Source, TO_ITS_END};

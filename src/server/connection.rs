@@ -9,8 +9,6 @@
 //! 2. Messages are held back only while a plain peer's reply is in progress.
 //! 3. An idle peer owns no buffer.
 
-use std::os::fd::{AsFd, OwnedFd};
-
 use super::command::Command;
 use super::config::{Limits, Settings};
 use super::download::Download;
@@ -25,6 +23,7 @@ use crate::reactor::slab::Slab;
 use crate::reactor::token::PeerId;
 use crate::service::policy::{Commands, Origin, allows};
 use crate::sys::epoll::Interest;
+use crate::sys::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::sys::socket::{self, Peer};
 use crate::transfer::outqueue::OutQueue;
 use crate::transfer::segment::Shared;
@@ -314,7 +313,7 @@ impl Connection {
 }
 
 impl AsFd for Connection {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 }

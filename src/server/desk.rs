@@ -3,7 +3,6 @@
 //! What it does not do: know what a peer said, or close one.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -27,6 +26,7 @@ use crate::service::run::{self, Condemned, Job, Order};
 use crate::sys::clock;
 use crate::sys::copy;
 use crate::sys::epoll::{Epoll, Interest};
+use crate::sys::fd::{AsFd, BorrowedFd};
 use crate::sys::host::User;
 
 /// What all workers share.

@@ -6,8 +6,6 @@
 //! right before its header promises it; what shrinks under way all the same is made up with zero
 //! bytes, so that the frames stay in step, and refused at the end.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
 use super::desk::Desk;
 use crate::protocol::effect::Outcome;
 use crate::protocol::limits::CHUNK_BYTES_MAX;
@@ -16,6 +14,7 @@ use crate::protocol::reply::{self, Key};
 use crate::reactor::token::PeerId;
 use crate::service::files::{OpenFile, SmallFile};
 use crate::sys::beneath::metadata;
+use crate::sys::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::transfer::outqueue::OutQueue;
 use crate::transfer::sink::{SocketSink, WINDOW_BYTES};
 

@@ -4,7 +4,6 @@
 
 use std::io::IoSlice;
 use std::net::IpAddr;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::connection::{Connection, Fate, Task, Why};
@@ -16,6 +15,7 @@ use crate::protocol::reply;
 use crate::protocol::session::Terms;
 use crate::service::files::Found;
 use crate::sys::copy::Copied;
+use crate::sys::fd::AsFd;
 use crate::sys::socket::Peer;
 use crate::transfer::segment::Shared;
 use crate::transfer::sink::{Sink, SocketSink};

@@ -8,13 +8,13 @@
 //!    is closed in that very turn, which tells a pipe's reader that there is no more.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::desk::Desk;
 use super::watched::Watched;
 use crate::protocol::limits::INPUT_BYTES_MAX;
 use crate::reactor::token::{Facet, PeerId};
 use crate::sys::epoll::{Epoll, Interest};
+use crate::sys::fd::{BorrowedFd, OwnedFd};
 use crate::sys::{pipe, pty};
 
 /// Input of one command.

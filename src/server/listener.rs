@@ -2,18 +2,17 @@
 //!
 //! What it does not do: accept (`accept`).
 
-use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::config::{Listen, ListenAddress};
 use super::supervisor::StartError;
 use crate::protocol::speech::Speech;
-use crate::sys::inherit;
+use crate::sys::errno;
+use crate::sys::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::sys::socket::{self, Local};
+use crate::sys::{inherit, unix_path};
 
 /// How often a free port is asked for until both families have it.
 const PORT_TRIES: usize = 16;
@@ -38,9 +37,9 @@ pub(crate) struct UnixPath {
 
 impl Drop for UnixPath {
     fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|there| there.ino() == self.inode) {
+        if unix_path::inode(&self.path).is_ok_and(|inode| inode == self.inode) {
             // Somebody may have been faster; it is gone either way.
-            let _ = fs::remove_file(&self.path);
+            let _ = unix_path::remove(&self.path);
         }
     }
 }
@@ -95,10 +94,8 @@ impl Opened {
     }
 
     fn add_host(&mut self, speech: Speech, host: &str, port: u16) -> Result<(), StartError> {
-        let addresses: Vec<SocketAddr> = (host, port)
-            .to_socket_addrs()
-            .map_err(|error| StartError::system(&format!("--listen {host}:{port}: {error}")))?
-            .collect();
+        let addresses = socket::resolve(host, port)
+            .map_err(|error| StartError::system(&format!("--listen {host}:{port}: {error}")))?;
         let mut bound = port;
         let mut seen: Vec<SocketAddr> = Vec::new();
         for mut address in addresses {
@@ -159,13 +156,13 @@ impl Opened {
         };
         let socket = match socket::listen_unix(path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_dead(path) => {
-                fs::remove_file(path).map_err(refuse)?;
+                unix_path::remove(path).map_err(refuse)?;
                 socket::listen_unix(path)
             }
             other => other,
         }
         .map_err(refuse)?;
-        let inode = fs::symlink_metadata(path).map_err(refuse)?.ino();
+        let inode = unix_path::inode(path).map_err(refuse)?;
         self.paths.push(UnixPath { path: path.to_owned(), inode });
         self.listeners.push(Listener { socket, speech, local: Local::Unix(path.to_owned()) });
         Ok(())
@@ -196,15 +193,14 @@ fn prepare(socket: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Whether a path is a socket that nobody listens on any more.
 fn is_dead(path: &Path) -> bool {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|there| there.file_type().is_socket());
-    is_socket
+    unix_path::is_socket(path)
         && socket::connect_unix(path)
             .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// Whether an error of the first, IPv6 listener means that there is no IPv6.
 fn is_without_v6(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
+    matches!(error.raw_os_error(), Some(errno::EAFNOSUPPORT | errno::EADDRNOTAVAIL))
 }
 
 fn refused(address: SocketAddr, error: &io::Error) -> StartError {

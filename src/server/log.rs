@@ -5,18 +5,17 @@
 //! are dropped, and how many is said once it catches up.
 
 use std::fmt::{self, Write as _};
-use std::io::{self, Write as _};
-use std::os::fd::AsFd;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 
 use super::config::{LogFormat, Verbosity};
 use crate::protocol::text::{Civil, clean, json_into};
 use crate::reactor::mailbox::Mailbox;
-use crate::sys::clock;
+use crate::sys::fd::AsFd;
 use crate::sys::poll::wait_readable;
 use crate::sys::wake::Wake;
+use crate::sys::{clock, host, thread};
 
 /// Lines that may wait to be written.
 const LINES_MAX: usize = 8192;
@@ -68,7 +67,7 @@ impl Log {
         let (lines, written) = (Mailbox::new(LINES_MAX)?, Wake::new()?);
         let log = Arc::new(Self { lines, written, dropped: AtomicU64::new(0), format, verbosity });
         let writer = Arc::clone(&log);
-        thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_all())?;
+        thread::spawn("log", move || writer.write_all())?;
         Ok(log)
     }
 
@@ -127,8 +126,7 @@ impl Log {
                 let fields: [Field<'_>; 1] = [("lines", &dropped)];
                 batch += &self.line(clock::unix_ms(), Level::Error, "log lines dropped", &fields);
             }
-            // Nobody is left to be told that standard error takes nothing.
-            let _ = io::stderr().write_all(batch.as_bytes());
+            host::write_stderr(batch.as_bytes());
             if is_over {
                 return self.written.wake();
             }

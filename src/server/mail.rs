@@ -3,7 +3,6 @@
 //! What it does not do: carry it (`reactor::mailbox`).
 
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,6 +16,7 @@ use crate::reactor::mailbox::Mailbox;
 use crate::reactor::token::PeerId;
 use crate::service::files::Found;
 use crate::service::run::Started;
+use crate::sys::fd::OwnedFd;
 use crate::sys::socket::Peer;
 use crate::transfer::segment::Shared;
 

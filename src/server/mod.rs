@@ -15,7 +15,6 @@ mod intake;
 mod listener;
 mod log;
 mod mail;
-mod notify;
 mod pump;
 mod settle;
 mod share;

@@ -5,7 +5,6 @@
 //! an unfinished tail, or messages that must wait, are copied and kept.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::connection::{Connection, Fate, Why};
@@ -14,6 +13,7 @@ use crate::protocol::effect::Effect;
 use crate::protocol::line::{Cut, Frame, Framing};
 use crate::protocol::reply;
 use crate::protocol::session::Terms;
+use crate::sys::fd::AsFd;
 use crate::sys::socket;
 
 /// Messages, or pieces that are dropped, that one peer may have taken in one turn.

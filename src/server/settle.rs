@@ -4,7 +4,6 @@
 //! What it does not do: read, or free the peer; the worker does that with what is told here.
 
 use std::io;
-use std::os::fd::AsFd;
 
 use super::connection::{Connection, Fate, Task, Why};
 use super::desk::Desk;
@@ -12,6 +11,7 @@ use super::drive::LINGER_MS;
 use crate::protocol::refusal::{Code, Refusal};
 use crate::reactor::token::{Facet, Token};
 use crate::sys::epoll::Interest;
+use crate::sys::fd::AsFd;
 use crate::sys::socket;
 use crate::transfer::outqueue::Flush;
 use crate::transfer::sink::SocketSink;

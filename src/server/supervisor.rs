@@ -3,12 +3,9 @@
 //! What it does not do: touch a peer. It talks to the workers by mail alone.
 
 use std::fmt;
-use std::io::{self, Write as _};
-use std::os::fd::AsFd;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::Instant;
 
 use super::accept::Acceptor;
 use super::config::{Config, Listen, Settings};
@@ -16,17 +13,19 @@ use super::desk::Common;
 use super::listener::{Listener, Opened};
 use super::log::{Field, Level, Log};
 use super::mail::{Crew, HOME, Mail, Post};
-use super::notify::notify;
 use super::stats::Stats;
 use super::worker::Worker;
 use crate::protocol::speech::{Service, Speech};
 use crate::reactor::mailbox::Mailbox;
 use crate::reactor::offload::Offload;
 use crate::service::files::Shelf;
+use crate::sys::clock::Clock;
+use crate::sys::fd::AsFd;
 use crate::sys::poll::wait_readable;
 use crate::sys::signal::{Signal, Signals};
+use crate::sys::thread::{self, JoinHandle};
 use crate::sys::wake::Wake;
-use crate::sys::{host, inherit, process};
+use crate::sys::{host, inherit, notify, process};
 
 /// Mail that may wait for one worker, but for what is bounded otherwise.
 const MAIL_MAX: usize = 64 * 1024;
@@ -105,13 +104,12 @@ pub fn serve(
     let log = Log::start(config.log, config.verbosity).map_err(system("the log"))?;
     let server =
         Server::start(config, listeners, shelf, Arc::clone(&log)).map_err(system("workers"))?;
-    // Nobody is left to be told that standard error takes nothing.
-    let _ = io::stderr().write_all(lines.as_bytes());
+    host::write_stderr(lines.as_bytes());
     for remark in &remarks {
         log.say(Level::Info, "listening", &[("remark", remark)]);
     }
     warn_of_descriptors(config, &log);
-    notify("READY=1");
+    notify::send("READY=1");
     let ended = server.watch(&signals, config.drain_ms, reread);
     drop(paths);
     log.say(Level::Info, "stopped", &[]);
@@ -184,15 +182,14 @@ impl Server {
         let ended = Arc::new(Ended { count: AtomicUsize::new(0), wake: Wake::new()? });
         let settings = Arc::new(config.settings.clone());
         let mut acceptor = Some(Acceptor::new(listeners)?);
-        let started = now();
+        let clock = Clock::start();
         let mut workers = Vec::new();
         for number in 0..config.workers {
             let acceptor = if number == HOME { acceptor.take() } else { None };
             let (common, settings) = (Arc::clone(&common), Arc::clone(&settings));
-            let worker = Worker::new(number, common, settings, acceptor, started)?;
+            let worker = Worker::new(number, common, settings, acceptor, clock)?;
             let on_end = OnEnd(Arc::clone(&ended));
-            let thread = thread::Builder::new().name(format!("worker-{number}"));
-            workers.push(thread.spawn(move || {
+            workers.push(thread::spawn(&format!("worker-{number}"), move || {
                 let _on_end = on_end;
                 worker.run()
             })?);
@@ -221,7 +218,7 @@ impl Server {
                     Signal::Terminate | Signal::Interrupt => {
                         is_stopping = true;
                         self.common.log.say(Level::Info, "stopping", &[]);
-                        notify("STOPPING=1");
+                        notify::send("STOPPING=1");
                         self.tell(|| Mail::Drain(drain_ms));
                     }
                     // Not among those taken.
@@ -295,10 +292,5 @@ fn crew(workers: usize) -> io::Result<Crew> {
 
 /// Whoever asked for the work would wait for ever.
 fn on_offload_panic() {
-    std::process::exit(i32::from(STATUS_INTERNAL));
-}
-
-#[expect(clippy::disallowed_methods, reason = "where the workers' clock begins")]
-fn now() -> Instant {
-    Instant::now()
+    process::exit(STATUS_INTERNAL);
 }

@@ -6,11 +6,11 @@
 //! its program of all there are, and epoll would tell of it for as long as they do.
 
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use super::desk::Desk;
 use crate::reactor::token::{Facet, PeerId};
 use crate::sys::epoll::{Epoll, Interest};
+use crate::sys::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 /// A descriptor, until it is closed.
 #[derive(Debug, Default)]

@@ -8,15 +8,15 @@
 //! 1. The temporary file is gone once the deposit is, unless the process is killed meanwhile.
 //! 2. Without leave to replace, no file is ever replaced, whoever makes one at the same time.
 
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::files::{Shelf, is_refused};
 use crate::protocol::refusal::{Code, Refusal};
 use crate::sys::beneath::{Kind, Open};
-use crate::sys::place;
+use crate::sys::errno;
+use crate::sys::fd::{AsFd as _, OwnedFd};
+use crate::sys::{place, process};
 
 /// How temporary names begin.
 const TEMPORARY_START: &[u8] = b".landline-";
@@ -40,7 +40,7 @@ pub struct Deposit {
     directory: OwnedFd,
     plan: Plan,
     temporary: Vec<u8>,
-    file: File,
+    file: OwnedFd,
     is_placed: bool,
 }
 
@@ -72,7 +72,8 @@ impl Deposit {
 
     /// Appends bytes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
-        self.file.write_all(bytes).map_err(|error| refusal_of(&error, &self.plan.path))
+        place::write_all(self.file.as_fd(), bytes)
+            .map_err(|error| refusal_of(&error, &self.plan.path))
     }
 
     /// All of it came: it reaches the disk, and gets its name.
@@ -83,7 +84,7 @@ impl Deposit {
     fn try_place(&mut self) -> io::Result<()> {
         let (_, name) = split(&self.plan.path);
         let directory = self.directory.as_fd();
-        self.file.sync_all()?;
+        place::sync_file(self.file.as_fd())?;
         if self.plan.may_replace {
             place::replace(directory, &self.temporary, name)?;
         } else {
@@ -106,11 +107,11 @@ impl Drop for Deposit {
 }
 
 /// A file of a temporary name that nobody has.
-fn create(directory: &OwnedFd) -> io::Result<(Vec<u8>, File)> {
+fn create(directory: &OwnedFd) -> io::Result<(Vec<u8>, OwnedFd)> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     loop {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let middle = format!("{}-{count}", std::process::id());
+        let middle = format!("{}-{count}", process::id());
         let name = [TEMPORARY_START, middle.as_bytes(), TEMPORARY_END].concat();
         match place::create(directory.as_fd(), &name) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -141,18 +142,18 @@ fn exists(path: &[u8]) -> Refusal {
 
 fn refusal_of(error: &io::Error, path: &[u8]) -> Refusal {
     match error.raw_os_error() {
-        Some(libc::EEXIST) => exists(path),
-        Some(libc::EISDIR) => not_a_file(path),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => {
+        Some(errno::EEXIST) => exists(path),
+        Some(errno::EISDIR) => not_a_file(path),
+        Some(errno::EMFILE | errno::ENFILE | errno::ENOMEM) => {
             Refusal::new(Code::Busy, "too many open files: try again")
         }
-        Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG) => {
+        Some(errno::ENOSPC | errno::EDQUOT | errno::EFBIG) => {
             Refusal::quoting(Code::Internal, path, "there is no space left to store it")
         }
-        Some(libc::EACCES | libc::EPERM | libc::EROFS) => {
+        Some(errno::EACCES | errno::EPERM | errno::EROFS) => {
             Refusal::quoting(Code::Internal, path, "the server may not write there")
         }
-        Some(libc::EIO) => Refusal::quoting(Code::Internal, path, "the disk failed"),
+        Some(errno::EIO) => Refusal::quoting(Code::Internal, path, "the disk failed"),
         _ => no_place(path),
     }
 }

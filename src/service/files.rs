@@ -6,9 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::thread;
 
 use super::deposit::is_temporary;
 use crate::protocol::effect::{FileRequest, FileWish};
@@ -16,6 +14,9 @@ use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::text::{Civil, is_control};
 use crate::sys::beneath::{self, Kind, Metadata, Open, Root};
 use crate::sys::copy::read_cached;
+use crate::sys::errno;
+use crate::sys::fd::{AsFd, OwnedFd};
+use crate::sys::thread;
 
 /// Size up to which a file is copied rather than sent by `sendfile`, in bytes: below it, a system
 /// call costs more than the copy.
@@ -315,11 +316,11 @@ fn not_a_file(path: &[u8]) -> Refusal {
 fn refusal_of(error: &io::Error, path: &[u8]) -> Refusal {
     match error.raw_os_error() {
         // A socket, or a device without a driver (open(2)).
-        Some(libc::ENXIO | libc::ENODEV) => not_a_file(path),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => {
+        Some(errno::ENXIO | errno::ENODEV) => not_a_file(path),
+        Some(errno::EMFILE | errno::ENFILE | errno::ENOMEM) => {
             Refusal::new(Code::Busy, "too many open files: try again")
         }
-        Some(libc::EIO) => Refusal::quoting(Code::Internal, path, "the file cannot be read"),
+        Some(errno::EIO) => Refusal::quoting(Code::Internal, path, "the file cannot be read"),
         _ => Refusal::quoting(Code::NoSuchFile, path, "nothing of that name is served"),
     }
 }
@@ -327,6 +328,7 @@ fn refusal_of(error: &io::Error, path: &[u8]) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::scratch::Scratch;
 
     #[test]
     fn hidden_absolute_and_climbing_paths_are_refused_before_any_look() {
@@ -342,12 +344,11 @@ mod tests {
 
     #[test]
     fn a_small_file_is_looked_at_once_until_the_glance_is_forgotten() -> io::Result<()> {
-        let root = std::env::temp_dir().join(format!("landline-glance-{}", std::process::id()));
-        std::fs::create_dir_all(&root)?;
-        for (name, text) in [("one", "1"), ("two", "22")] {
-            std::fs::write(root.join(name), text)?;
+        let root = Scratch::new()?;
+        for (name, text) in [("one", b"1" as &[u8]), ("two", b"22")] {
+            root.write(name, text)?;
         }
-        let shelf = Shelf::open(&root)?;
+        let shelf = Shelf::open(root.path())?;
         let mut glance = Glance::default();
         let look = |name: &'static str, offset, glance: &mut Glance| {
             let wish = FileWish::Download { offset };
@@ -360,15 +361,15 @@ mod tests {
             }
         };
         assert_eq!(look("one", 0, &mut glance), ("1".to_owned(), 1));
-        std::fs::write(root.join("one"), "new")?;
+        root.write("one", b"new")?;
         assert_eq!(look("one", 0, &mut glance), ("1".to_owned(), 1), "it was looked at before");
         assert_eq!(look("one", 2, &mut glance), ("w".to_owned(), 3), "that is another rest of it");
         assert_eq!(look("one", 0, &mut glance), ("new".to_owned(), 3), "a rest is not the whole");
         assert_eq!(look("two", 0, &mut glance), ("22".to_owned(), 2));
-        std::fs::write(root.join("two"), "later")?;
+        root.write("two", b"later")?;
         glance.forget();
         assert_eq!(look("two", 0, &mut glance), ("later".to_owned(), 5));
-        std::fs::remove_dir_all(&root)
+        Ok(())
     }
 
     #[test]

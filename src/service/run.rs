@@ -8,12 +8,13 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::protocol::effect::{Ending, Stdin, Terminal, WindowSize};
 use crate::protocol::refusal::{Code, Refusal};
+use crate::sys::errno;
+use crate::sys::fd::{AsFd, OwnedFd};
 use crate::sys::host::User;
 use crate::sys::pipe::{new_input_pipe, new_pipe};
 use crate::sys::process::{Child, Exit, Spawn, Standard, signal_name, spawn};
@@ -123,8 +124,8 @@ pub fn start(order: Order, user: &User) -> Result<Started, Refusal> {
             Ok(Started::Running(Job { running, is_at_terminal, out: Some(out), err, input }))
         }
         Err(error) => match error.raw_os_error() {
-            Some(libc::ENOENT | libc::ENOTDIR) => Ok(Started::NotRun(127)),
-            Some(libc::EACCES | libc::ENOEXEC) => Ok(Started::NotRun(126)),
+            Some(errno::ENOENT | errno::ENOTDIR) => Ok(Started::NotRun(127)),
+            Some(errno::EACCES | errno::ENOEXEC) => Ok(Started::NotRun(126)),
             _ => Err(refusal_of(&error)),
         },
     }
@@ -275,8 +276,8 @@ fn ending(exit: Exit) -> Ending {
 
 fn refusal_of(error: &io::Error) -> Refusal {
     match error.raw_os_error() {
-        Some(libc::E2BIG) => Refusal::new(Code::BadRequest, "the command is too long"),
-        Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => {
+        Some(errno::E2BIG) => Refusal::new(Code::BadRequest, "the command is too long"),
+        Some(errno::EAGAIN | errno::ENOMEM | errno::EMFILE | errno::ENFILE) => {
             Refusal::new(Code::Busy, "no command can be started now: try again")
         }
         _ => internal("the command could not be started"),

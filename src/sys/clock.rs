@@ -1,12 +1,32 @@
-//! The calendar clock.
+//! The calendar clock, which jumps when it is set, and `Clock`, which does not.
 //!
-//! What it does not do: measure intervals (it jumps when it is set; `std::time::Instant` does not),
-//! or format anything.
+//! What it does not do: format anything.
 
 use std::mem::MaybeUninit;
 use std::sync::Once;
+use std::time::Instant;
 
 use nix::time::{ClockId, clock_gettime};
+
+/// A monotonic clock that counts from when it was started (`CLOCK_MONOTONIC`, `clock_gettime(2)`).
+/// A copy shows the same time.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    started: Instant,
+}
+
+impl Clock {
+    /// A clock that starts now.
+    #[expect(clippy::disallowed_methods, reason = "where the workers' clock begins")]
+    pub fn start() -> Self {
+        Self { started: Instant::now() }
+    }
+
+    /// Milliseconds since it was started. A worker reads it once a turn, and passes it on.
+    pub fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
 
 /// A date and time of day in the server's time zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +116,15 @@ mod tests {
     fn a_year_past_all_calendars_is_the_epoch() {
         assert_eq!(local(i64::MAX), EPOCH);
         assert_eq!(local(i64::MIN), EPOCH);
+    }
+
+    #[test]
+    fn a_clock_starts_at_zero_and_its_copies_show_the_same_time() {
+        let clock = Clock::start();
+        let copy = clock;
+        let before_ms = clock.elapsed_ms();
+        let between_ms = copy.elapsed_ms();
+        assert!((before_ms..=clock.elapsed_ms()).contains(&between_ms));
     }
 
     #[test]

@@ -1,8 +1,7 @@
-//! What the host says of itself and of the user landline runs as; and its limit on descriptors.
-//!
-//! What it does not do: change anything but that limit, and how a thread is scheduled.
+//! What the host says of itself and of the user landline runs as; the limit on descriptors, how a
+//! thread is scheduled, and standard error.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::OnceLock;
 
 use nix::libc;
@@ -64,6 +63,12 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
 /// The soft limit on descriptors as it was before it was raised; `None` where it was not.
 pub(super) fn descriptors_before() -> Option<u64> {
     DESCRIPTORS_BEFORE.get().copied()
+}
+
+/// Writes all of `text` to standard error (write(2)), and blocks until it is taken. A failure is
+/// ignored: there is no other place to report it.
+pub fn write_stderr(text: &[u8]) {
+    let _nowhere_to_report_it = io::stderr().write_all(text);
 }
 
 /// Lets others go first: adds `more` to the nice value of the calling thread, and of what it starts

@@ -1,4 +1,7 @@
-//! The floor: every system call landline makes goes through here, and here alone is `unsafe`.
+//! The floor: every system call that the server makes goes through here, and here alone is
+//! `unsafe`. Files, sockets, threads, locks and clocks have the types of this folder, and no type
+//! of `std`, `nix` or `libc` but `io::{Error, ErrorKind, IoSlice, Result}`, `net::{IpAddr,
+//! SocketAddr}`, `path`, `ffi` and what `fd` and `thread` name.
 //!
 //! What is promised:
 //! - Each function is one call of the kernel, or the few that make up one idea, named and typed for
@@ -32,19 +35,24 @@ pub mod beneath;
 pub mod clock;
 pub mod copy;
 pub mod epoll;
+pub mod errno;
+pub mod fd;
 pub mod host;
 pub mod inherit;
+pub mod notify;
 pub mod pipe;
 pub mod place;
 pub mod poll;
 pub mod process;
 pub mod pty;
 #[cfg(test)]
-mod scratch;
+pub(crate) mod scratch;
 pub mod signal;
 pub mod socket;
 #[cfg(feature = "client")]
 pub mod terminal;
+pub mod thread;
+pub mod unix_path;
 mod vfork;
 pub mod wake;
 mod walk;

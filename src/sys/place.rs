@@ -2,14 +2,13 @@
 //!
 //! What it does not do: follow a link, or look beyond that directory: a name is one component.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{Mode, SFlag, fstatat};
-use nix::unistd::{LinkatFlags, UnlinkatFlags, fsync, linkat, unlinkat};
+use nix::unistd::{LinkatFlags, UnlinkatFlags, fsync, linkat, unlinkat, write};
 
 use super::beneath::{Kind, format};
 use super::retry;
@@ -19,23 +18,40 @@ const MODE: u32 = 0o666;
 
 /// Makes a new file, to be written (openat(2), `O_EXCL`). EEXIST: something of that name is there,
 /// be it a link that leads nowhere; EACCES, EROFS, ENOSPC, EDQUOT: it cannot be made.
-pub fn create(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<File> {
+pub fn create(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
     let mode = Mode::from_bits_truncate(MODE);
-    Ok(File::from(retry(|| openat(directory, name, flags, mode))?))
+    retry(|| openat(directory, name, flags, mode))
 }
 
 /// Opens a file to be read and written on, and makes it where nothing is (openat(2)). ELOOP: a
 /// symbolic link, which is not followed; EISDIR: a directory. A FIFO is not waited for.
-pub fn open(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<File> {
+pub fn open(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
     let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let mode = Mode::from_bits_truncate(MODE);
-    Ok(File::from(retry(|| openat(directory, name, flags | OFlag::O_NONBLOCK, mode))?))
+    retry(|| openat(directory, name, flags | OFlag::O_NONBLOCK, mode))
+}
+
+/// Writes all of `bytes` to an open file, where it was left off (write(2)). ENOSPC, EDQUOT, EFBIG:
+/// there is no space for them; EIO: the disk failed. Some of them may be written then.
+pub fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match retry(|| write(file, bytes))? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => bytes = &bytes[count..],
+        }
+    }
+    Ok(())
+}
+
+/// Has the content of an open file and its metadata reach the disk (fsync(2)).
+pub fn sync_file(file: BorrowedFd<'_>) -> io::Result<()> {
+    retry(|| fsync(file))
 }
 
 /// Takes the lock of an open file, until `unlock` or for as long as it is open (flock(2)). False:
 /// another has it.
-pub fn lock(file: &File) -> io::Result<bool> {
+pub fn lock(file: BorrowedFd<'_>) -> io::Result<bool> {
     match flock(file, libc::LOCK_EX | libc::LOCK_NB) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
@@ -44,11 +60,11 @@ pub fn lock(file: &File) -> io::Result<bool> {
 }
 
 /// Gives the lock back (flock(2)).
-pub fn unlock(file: &File) -> io::Result<()> {
+pub fn unlock(file: BorrowedFd<'_>) -> io::Result<()> {
     flock(file, libc::LOCK_UN)
 }
 
-fn flock(file: &File, operation: libc::c_int) -> io::Result<()> {
+fn flock(file: BorrowedFd<'_>, operation: libc::c_int) -> io::Result<()> {
     retry(|| {
         // SAFETY: takes numbers alone, and `file` is open.
         Errno::result(unsafe { libc::flock(file.as_raw_fd(), operation) })
@@ -98,13 +114,13 @@ pub fn remove(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
 
 /// Has what happened in the directory reach the disk (fsync(2)). EINVAL: its file system has none.
 pub fn sync(directory: BorrowedFd<'_>) -> io::Result<()> {
-    retry(|| fsync(directory.as_fd()))
+    retry(|| fsync(directory))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::io::Write as _;
+    use std::fs::{self, File};
+    use std::os::fd::AsFd as _;
 
     use super::super::scratch::tree;
     use super::*;
@@ -122,13 +138,16 @@ mod tests {
         let (_scratch, served) = tree()?;
         let folder = File::open(served.join("dir/deep"))?;
         let here = folder.as_fd();
-        create(here, b"part")?.write_all(b"text")?;
+        let part = create(here, b"part")?;
+        write_all(part.as_fd(), b"te")?;
+        write_all(part.as_fd(), b"xt")?;
+        sync_file(part.as_fd())?;
         let again = create(here, b"part").map(|_| ()).map_err(|error| error.kind());
         assert_eq!(again, Err(io::ErrorKind::AlreadyExists));
         rename(here, b"part", b"whole")?;
         sync(here)?;
         assert_eq!(fs::read(served.join("dir/deep/whole"))?, b"text");
-        create(here, b"part")?.write_all(b"other")?;
+        write_all(create(here, b"part")?.as_fd(), b"other")?;
         let taken = rename(here, b"part", b"whole").map_err(|error| error.kind());
         assert_eq!(taken, Err(io::ErrorKind::AlreadyExists));
         replace(here, b"part", b"whole")?;
@@ -142,14 +161,14 @@ mod tests {
     fn a_file_is_opened_again_and_locked_once() -> io::Result<()> {
         let (_scratch, served) = tree()?;
         let folder = File::open(&served)?;
-        let mut first = open(folder.as_fd(), b"part")?;
-        first.write_all(b"text")?;
-        assert!(lock(&first)?);
+        let first = open(folder.as_fd(), b"part")?;
+        write_all(first.as_fd(), b"text")?;
+        assert!(lock(first.as_fd())?);
         let second = open(folder.as_fd(), b"part")?;
-        assert_eq!(second.metadata()?.len(), 4);
-        assert!(!lock(&second)?);
-        unlock(&first)?;
-        assert!(lock(&second)?);
+        assert_eq!(File::from(second.try_clone()?).metadata()?.len(), 4);
+        assert!(!lock(second.as_fd())?);
+        unlock(first.as_fd())?;
+        assert!(lock(second.as_fd())?);
         let link = open(folder.as_fd(), b"dangling").map_err(|error| error.raw_os_error());
         assert_eq!(link.map(drop), Err(Some(libc::ELOOP)));
         Ok(())

@@ -91,6 +91,16 @@ fn empty_input() -> io::Result<BorrowedFd<'static>> {
     Ok(EMPTY.get_or_init(|| null).as_fd())
 }
 
+/// Ends landline at once with an exit status (exit(3)).
+pub fn exit(status: u8) -> ! {
+    std::process::exit(i32::from(status))
+}
+
+/// The process id of landline (getpid(2)).
+pub fn id() -> u32 {
+    std::process::id()
+}
+
 /// Starts a process (clone(2), without a copy of page tables): in a group of its own, or on a
 /// terminal in a session of its own; every signal at its default, none blocked; with the limit on
 /// descriptors that landline was started with, and no descriptor past 2, given that all others are

@@ -1,13 +1,14 @@
-//! What tests of this folder share: places of their own in the file system, and waiting for
-//! what a closed descriptor leads to.
+//! What tests share: places of their own in the file system, descriptors to try things on, and
+//! waiting for what a closed descriptor leads to.
 //!
-//! What it does not do: exist outside of tests.
+//! It exists in tests only. What is `pub(crate)` is for the tests of the layers above, which have
+//! no other way to the operating system.
 
 use std::fs;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::symlink;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -40,10 +41,10 @@ pub(super) fn wait_closed(near: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// A directory of its own for one test, gone with it.
-pub(super) struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("landline-sys-{}-{count}", std::process::id());
@@ -52,9 +53,26 @@ impl Scratch {
         Ok(Self(path))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
+
+    /// Makes a file of that name with this content, or gives the file it.
+    pub(crate) fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        fs::write(self.0.join(name), content)
+    }
+
+    /// Opens the file of that name, to be read.
+    pub(crate) fn open(&self, name: &str) -> io::Result<OwnedFd> {
+        Ok(fs::File::open(self.0.join(name))?.into())
+    }
+}
+
+/// Both ends of a stream; the near one is non-blocking.
+pub(crate) fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (near, far) = UnixStream::pair()?;
+    near.set_nonblocking(true)?;
+    Ok((near.into(), far.into()))
 }
 
 impl Drop for Scratch {

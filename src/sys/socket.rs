@@ -1,10 +1,11 @@
 //! Stream sockets: listening, accepting, connecting, moving bytes, options.
 //!
-//! What it does not do: resolve names, decide which errors of `accept` matter, or remove the path
-//! of a Unix socket. No call here raises SIGPIPE, and none but those that say so can block.
+//! What it does not do: decide which errors of `accept` matter, or remove the path
+//! of a Unix socket (`unix_path`). No call here raises SIGPIPE, and none but those that say so can
+//! block.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
@@ -27,6 +28,12 @@ fn new_socket(family: AddressFamily) -> io::Result<OwnedFd> {
 
 fn family_of(address: &SocketAddr) -> AddressFamily {
     if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+/// The addresses of a host's name or of an address in text, with `port`, in the order of
+/// preference (getaddrinfo(3)). It can block: names may have to be asked for over the network.
+pub fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok((host, port).to_socket_addrs()?.collect())
 }
 
 /// A non-blocking TCP socket that listens on `address`, of that address's family alone

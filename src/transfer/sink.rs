@@ -3,10 +3,10 @@
 //! What it does not do: queue. Each call moves what it can now and says what stopped it.
 
 use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
 
 use super::segment::Source;
 use crate::sys::copy::{self, Copied};
+use crate::sys::fd::BorrowedFd;
 use crate::sys::socket;
 
 /// Three ways to send, none of which waits.
@@ -153,25 +153,20 @@ impl Sink for SocketSink<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
-    use std::io::Write as _;
-    use std::os::fd::AsFd as _;
-    use std::os::unix::net::UnixStream;
-
     use super::*;
-    use crate::sys::pipe::new_pipe;
+    use crate::sys::fd::AsFd as _;
+    use crate::sys::pipe::{new_pipe, write};
+    use crate::sys::scratch::{Scratch, socket_pair};
 
     #[test]
     fn a_pipe_that_gave_less_than_was_asked_for_is_not_asked_again() -> io::Result<()> {
-        let (near, _far) = UnixStream::pair()?;
-        near.set_nonblocking(true)?;
+        let (near, _far) = socket_pair()?;
         let (pipe, writer) = new_pipe()?;
-        let mut writer = File::from(writer);
-        writer.write_all(b"hello")?;
+        write(writer.as_fd(), b"hello")?;
         let mut sink = SocketSink::new(near.as_fd(), None, Some(pipe.as_fd()), None);
         assert_eq!(sink.splice_from(Source::Out, 2)?, Copied::Moved(2));
         assert_eq!(sink.splice_from(Source::Out, 4)?, Copied::Moved(3));
-        writer.write_all(b"more")?;
+        write(writer.as_fd(), b"more")?;
         assert_eq!(sink.splice_from(Source::Out, 4)?, Copied::SourceEmpty, "as it was seen before");
         assert_eq!(sink.splice_from(Source::Out, 4)?, Copied::Moved(4));
         Ok(())
@@ -179,14 +174,13 @@ mod tests {
 
     #[test]
     fn a_window_is_looked_at_once_and_no_further_than_the_file_s_end() -> io::Result<()> {
-        let (near, _far) = UnixStream::pair()?;
-        near.set_nonblocking(true)?;
+        let (near, _far) = socket_pair()?;
         // What was just written is in memory.
-        let path = std::env::temp_dir().join(format!("landline-sink-{}", std::process::id()));
+        let scratch = Scratch::new()?;
         let end = 2 * WINDOW_BYTES;
-        fs::write(&path, vec![7; usize::try_from(end).expect("two windows fit in memory")])?;
-        let file = File::open(&path)?;
-        fs::remove_file(&path)?;
+        let bytes = usize::try_from(end).expect("two windows fit in memory");
+        scratch.write("file", &vec![7; bytes])?;
+        let file = scratch.open("file")?;
         let mut sink = SocketSink::new(near.as_fd(), Some(file.as_fd()), None, None);
         sink = sink.looked_at(end, 0);
         let Copied::Moved(first) = sink.send_file(0, 4096)? else { panic!("nothing was sent") };

@@ -15,11 +15,9 @@ mod exchange;
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use super::accept::Acceptor;
 use super::config::Settings;
@@ -37,7 +35,9 @@ use crate::reactor::slab::Slab;
 use crate::reactor::token::{Facet, PeerId, Token};
 use crate::service::room::Room;
 use crate::service::run::{Condemned, Started};
+use crate::sys::clock::Clock;
 use crate::sys::epoll::{Event, Events, Interest};
+use crate::sys::fd::AsFd;
 use crate::sys::{host, socket};
 use crate::transfer::segment::Source;
 
@@ -65,21 +65,20 @@ pub(crate) struct Worker {
     unposted: VecDeque<(usize, Mail)>,
     /// The room's answers of this turn to peers of other workers.
     answers: Vec<(Address, Answer)>,
-    started: Instant,
+    clock: Clock,
     /// Other workers that have not ended, as far as the home knows.
     others: usize,
     is_stopped: bool,
 }
 
 impl Worker {
-    /// A worker that has not begun. The home gets the acceptor. All workers have one clock, which
-    /// began at `started`.
+    /// A worker that has not begun. The home gets the acceptor. All workers have one `clock`.
     pub(crate) fn new(
         number: usize,
         common: Arc<Common>,
         settings: Arc<Settings>,
         acceptor: Option<Acceptor>,
-        started: Instant,
+        clock: Clock,
     ) -> io::Result<Self> {
         let desk = Desk::new(number, common, settings)?;
         let crew_len = desk.common.crew.len();
@@ -96,7 +95,7 @@ impl Worker {
             mail: VecDeque::new(),
             unposted: VecDeque::new(),
             answers: Vec::new(),
-            started,
+            clock,
             others: if number == HOME { crew_len - 1 } else { 0 },
             is_stopped: false,
         })
@@ -170,10 +169,9 @@ impl Worker {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one clock of a worker's turn")]
+    /// The one reading of the clock in a turn.
     fn set_time(&mut self) {
-        let since_start = Instant::now().duration_since(self.started).as_millis();
-        self.desk.set_time(u64::try_from(since_start).unwrap_or(u64::MAX));
+        self.desk.set_time(self.clock.elapsed_ms());
     }
 
     /// How long to wait at the most.

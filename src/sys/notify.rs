@@ -1,6 +1,6 @@
 //! Telling the service manager how the server is (`sd_notify(3)`), where there is one.
 //!
-//! What it does not do: wait for it, or fail without it.
+//! It does not wait for it, and does not fail without it.
 
 use std::env;
 use std::os::linux::net::SocketAddrExt;
@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 /// Sends `state`, such as `READY=1`, to the socket that `NOTIFY_SOCKET` names.
-pub(crate) fn notify(state: &str) {
+pub fn send(state: &str) {
     let Some(path) = env::var_os("NOTIFY_SOCKET") else { return };
     let address = match path.as_bytes() {
         [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
