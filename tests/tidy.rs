@@ -23,9 +23,10 @@ use tree::{Offence, Tree};
 /// A rule and the name it is called by.
 type Rule = (&'static str, fn(&Tree) -> Vec<Offence>);
 
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 17] = [
     ("layers", layers::layers),
     ("purity", layers::purity),
+    ("system access", layers::system_access),
     ("unsafety", rules::unsafety),
     ("file lengths", rules::file_lengths),
     ("function lengths", rules::function_lengths),

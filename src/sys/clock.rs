@@ -119,6 +119,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "it is the clock's own test")]
     fn a_clock_starts_at_zero_and_its_copies_show_the_same_time() {
         let clock = Clock::start();
         let copy = clock;

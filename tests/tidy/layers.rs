@@ -33,6 +33,68 @@ const IMPURE: [&[&str]; 7] = [
     &["libc"],
 ];
 
+/// The layers that reach the operating system through `sys` only.
+const THROUGH_SYS: [&str; 5] = ["protocol", "transfer", "reactor", "service", "server"];
+
+/// What they must not name, because it reaches the operating system by itself.
+const SYSTEM_PATHS: [&[&str]; 21] = [
+    &["std", "os"],
+    &["std", "fs"],
+    &["std", "env"],
+    &["std", "process"],
+    &["std", "thread"],
+    &["std", "time", "Instant"],
+    &["std", "time", "SystemTime"],
+    &["std", "net", "TcpListener"],
+    &["std", "net", "TcpStream"],
+    &["std", "net", "UdpSocket"],
+    &["std", "net", "ToSocketAddrs"],
+    &["std", "io", "stdin"],
+    &["std", "io", "stdout"],
+    &["std", "io", "stderr"],
+    &["std", "sync", "Mutex"],
+    &["std", "sync", "MutexGuard"],
+    &["std", "sync", "Condvar"],
+    &["std", "sync", "RwLock"],
+    &["std", "sync", "Barrier"],
+    &["nix"],
+    &["libc"],
+];
+
+/// The operating system is named in `sys` only, in unit tests too.
+pub(crate) fn system_access(tree: &Tree) -> Vec<Offence> {
+    let mut offences = Vec::new();
+    let is_held = |file: &&File| layer(file).is_some_and(|own| THROUGH_SYS.contains(&own));
+    for file in sources(tree).filter(is_held) {
+        let tokens = file.tokens();
+        for path in lexer::paths(&tokens) {
+            if is_system_path(&path, &tokens) {
+                let named = path.segments.join("::");
+                let why = format!("only `sys` reaches the operating system: `{named}`");
+                offences.push(file.offence(path.line, why));
+            }
+        }
+    }
+    offences
+}
+
+/// Whether a path is one of `SYSTEM_PATHS`, in full or from the module that was imported: `use
+/// std::net;` and then `net::TcpStream`. A `*` may stand for anything in its module.
+fn is_system_path(path: &Path<'_>, tokens: &[lexer::Token<'_>]) -> bool {
+    let segments = &path.segments;
+    SYSTEM_PATHS.iter().any(|named| match named {
+        [name] => segments[0] == *name && (segments.len() > 1 || is_imported(path, tokens)),
+        [_, module @ .., last] => {
+            let is_star = segments
+                .split_last()
+                .is_some_and(|(star, before)| *star == "*" && *before == named[..named.len() - 1]);
+            let is_through_module = !module.is_empty() && segments.starts_with(&[module[0], *last]);
+            segments.starts_with(named) || is_through_module || is_star
+        }
+        [] => false,
+    })
+}
+
 /// A file names only its own layer's folder or lower ones.
 pub(crate) fn layers(tree: &Tree) -> Vec<Offence> {
     let mut offences = Vec::new();

@@ -169,7 +169,10 @@ impl Worker {
         }
     }
 
-    /// The one reading of the clock in a turn.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one reading of the clock in a turn; not `expect`, as the ban names one crate"
+    )]
     fn set_time(&mut self) {
         self.desk.set_time(self.clock.elapsed_ms());
     }
