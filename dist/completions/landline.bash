@@ -43,7 +43,7 @@ _landline() {
         common="--help"
         own="-l --listen -r --root --hidden --run --upload --name --allow --allow-run --workers
             --max-connections --max-per-address --max-line --max-backlog --max-runs --run-timeout
-            --idle-timeout --drain --metrics --log -v --verbose -q --quiet --config"
+            --idle-timeout --send-timeout --drain --metrics --log -v --verbose -q --quiet --config"
         ;;
     connect) own="--user" valued+=" --user" ;;
     download) own="-o --output -c --continue -f --force" valued+=" -o --output" ;;

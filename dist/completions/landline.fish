@@ -47,6 +47,7 @@ complete -c landline -n '__landline_uses serve' -l max-backlog -x -d 'Unread mes
 complete -c landline -n '__landline_uses serve' -l max-runs -x -d 'Commands at once'
 complete -c landline -n '__landline_uses serve' -l run-timeout -x -d 'Longest time of a command'
 complete -c landline -n '__landline_uses serve' -l idle-timeout -x -d 'Longest time without a request'
+complete -c landline -n '__landline_uses serve' -l send-timeout -x -d 'Longest time in which a peer takes no output'
 complete -c landline -n '__landline_uses serve' -l drain -x -d 'Time for replies in progress'
 complete -c landline -n '__landline_uses serve' -l metrics -x -d 'Counters over HTTP'
 complete -c landline -n '__landline_uses serve' -l log -x -a 'text json' -d 'How log lines are written'

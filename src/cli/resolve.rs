@@ -15,7 +15,7 @@ use crate::protocol::limits::{BACKLOG_BYTES_MAX, LINE_BYTES_MAX};
 use crate::protocol::session::Uploads;
 use crate::server::config::{
     CONNECTIONS_MAX, Config, DRAIN_MS, IDLE_TIMEOUT_MS, Limits, Listen, LogFormat, RUNS_MAX,
-    Settings, Verbosity,
+    SEND_TIMEOUT_MS, Settings, Verbosity,
 };
 use crate::service::policy::{AllowList, Commands, Rule, default_run_rules};
 
@@ -88,6 +88,11 @@ fn settings(args: &ServeArgs, host: &Host) -> Result<Settings, String> {
                 "--idle-timeout",
                 args.idle_timeout.as_deref(),
                 IDLE_TIMEOUT_MS,
+            )?,
+            send_timeout_ms: time_ms(
+                "--send-timeout",
+                args.send_timeout.as_deref(),
+                SEND_TIMEOUT_MS,
             )?,
         },
     })
@@ -273,7 +278,8 @@ mod tests {
             "-l echo@7 --listen chat+bare@:5001 --root / --hidden --run shell --upload none \
              --name hub --allow 10.0.0.0/8 --allow unix --allow-run any --workers 3 \
              --max-connections 4 --max-per-address 5 --max-line 6 --max-backlog 7 --max-runs 8 \
-             --run-timeout 9 --idle-timeout 0.5 --drain 11 --metrics localhost:9100 --log json -v",
+             --run-timeout 9 --idle-timeout 0.5 --send-timeout 10 --drain 11 \
+             --metrics localhost:9100 --log json -v",
         );
         let speeches = config.listen.iter().map(|listen| listen.speech.to_string());
         assert_eq!(speeches.collect::<Vec<_>>(), ["echo", "chat+bare"]);
@@ -303,6 +309,7 @@ mod tests {
             runs_max: 8,
             run_timeout_ms: 9_000,
             idle_timeout_ms: 500,
+            send_timeout_ms: 10_000,
         };
         assert_eq!(settings.limits, limits);
         assert_eq!(resolved("-q").verbosity, Verbosity::Quiet);
@@ -312,7 +319,7 @@ mod tests {
     fn zero_means_none() {
         let config = resolved(
             "--max-connections 0 --max-per-address 0 --max-line 0 --max-backlog 0 --max-runs 0 \
-             --run-timeout 0 --idle-timeout 0 --drain 0.0",
+             --run-timeout 0 --idle-timeout 0 --send-timeout 0 --drain 0.0",
         );
         assert_eq!(config.drain_ms, u64::MAX);
         let none = Limits {
@@ -323,6 +330,7 @@ mod tests {
             runs_max: usize::MAX,
             run_timeout_ms: u64::MAX,
             idle_timeout_ms: u64::MAX,
+            send_timeout_ms: u64::MAX,
         };
         assert_eq!(config.settings.limits, none);
     }

@@ -82,6 +82,10 @@ pub(super) struct ServeArgs {
     /// longest time without a complete request from a peer that has no name (default 600)
     #[argh(option, arg_name = "SECONDS")]
     pub(super) idle_timeout: Option<String>,
+    /// longest time in which a peer takes no byte of the output that waits for it; it is then cut
+    /// off with a reset (default 60)
+    #[argh(option, arg_name = "SECONDS")]
+    pub(super) send_timeout: Option<String>,
     /// longest time to finish replies in progress once told to stop (default 10)
     #[argh(option, arg_name = "SECONDS")]
     pub(super) drain: Option<String>,
@@ -125,6 +129,7 @@ impl ServeArgs {
             max_runs: self.max_runs.or(file.max_runs),
             run_timeout: self.run_timeout.or(file.run_timeout),
             idle_timeout: self.idle_timeout.or(file.idle_timeout),
+            send_timeout: self.send_timeout.or(file.send_timeout),
             drain: self.drain.or(file.drain),
             metrics: self.metrics.or(file.metrics),
             log: self.log.or(file.log),
@@ -170,7 +175,7 @@ mod tests {
 
     /// Every option that has a value, and what reads it. `--config` is not one a file may hold.
     type Field = (&'static str, fn(&ServeArgs) -> Option<&String>);
-    const FIELDS: [Field; 18] = [
+    const FIELDS: [Field; 19] = [
         ("listen", |args| args.listen.first()),
         ("root", |args| args.root.as_ref()),
         ("run", |args| args.run.as_ref()),
@@ -186,6 +191,7 @@ mod tests {
         ("max-runs", |args| args.max_runs.as_ref()),
         ("run-timeout", |args| args.run_timeout.as_ref()),
         ("idle-timeout", |args| args.idle_timeout.as_ref()),
+        ("send-timeout", |args| args.send_timeout.as_ref()),
         ("drain", |args| args.drain.as_ref()),
         ("metrics", |args| args.metrics.as_ref()),
         ("log", |args| args.log.as_ref()),

@@ -222,9 +222,9 @@ impl<'a> Race<'a> {
 
 /// Small requests leave at once, and a dead server is noticed. Neither is needed to go on.
 fn ready(fd: OwnedFd) -> OwnedFd {
-    let (idle_s, interval_s, probes) = KEEP_ALIVE;
     let _ = socket::set_no_delay(fd.as_fd());
-    let _ = socket::set_keep_alive(fd.as_fd(), idle_s, interval_s, probes);
+    // A server may leave its window shut for as long as a command does not read its input.
+    let _ = socket::set_dead_peer_detection(fd.as_fd(), KEEP_ALIVE, None);
     fd
 }
 

@@ -8,9 +8,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::config::Settings;
 use super::connection::Connection;
 use super::desk::Desk;
-use super::listener::Listener;
+use super::listener::{Listener, detect_dead_peers};
 use super::log::{Field, Level};
 use super::mail::{Arrival, Mail, Seat};
 use crate::protocol::refusal::{Code, Refusal};
@@ -21,7 +22,7 @@ use crate::service::policy::allows;
 use crate::sys::epoll::Interest;
 use crate::sys::errno;
 use crate::sys::fd::{AsFd, OwnedFd, reserve};
-use crate::sys::socket::{self, Peer};
+use crate::sys::socket::{self, Local, Peer};
 
 /// Connections taken from one listener in one turn.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -80,6 +81,16 @@ impl Acceptor {
             self.reserve = self.reserve.take().or_else(|| reserve().ok());
             let is_watched = self.watch(desk).is_ok();
             self.paused_until_ms = (!is_watched).then_some(desk.now_ms + PAUSE_MS);
+        }
+    }
+
+    /// The configuration was read again.
+    pub(crate) fn on_settings(&self, settings: &Settings) {
+        for listener in &self.listeners {
+            if let Local::Inet(_) = listener.local {
+                // It was set when the socket was opened: it does not fail.
+                let _ = detect_dead_peers(listener.socket.as_fd(), settings.limits.send_timeout_ms);
+            }
         }
     }
 

@@ -86,6 +86,8 @@ pub struct Limits {
     pub run_timeout_ms: u64,
     /// Longest time a peer may idle, in milliseconds.
     pub idle_timeout_ms: u64,
+    /// Longest time a peer may take none of the output that waits for it, in milliseconds.
+    pub send_timeout_ms: u64,
 }
 
 /// Connections at once where nothing is said. The descriptor limit is raised to fit where it may
@@ -95,6 +97,8 @@ pub const CONNECTIONS_MAX: usize = 16_384;
 pub const RUNS_MAX: usize = 256;
 /// Idle time-out where nothing is said, in milliseconds.
 pub const IDLE_TIMEOUT_MS: u64 = 600_000;
+/// Send time-out if nothing is said, in milliseconds.
+pub const SEND_TIMEOUT_MS: u64 = 60_000;
 /// Drain time where nothing is said, in milliseconds.
 pub const DRAIN_MS: u64 = 10_000;
 
@@ -108,6 +112,7 @@ impl Default for Limits {
             runs_max: RUNS_MAX,
             run_timeout_ms: u64::MAX,
             idle_timeout_ms: IDLE_TIMEOUT_MS,
+            send_timeout_ms: SEND_TIMEOUT_MS,
         }
     }
 }

@@ -9,9 +9,12 @@
 //! 2. Messages are held back only while a plain peer's reply is in progress.
 //! 3. An idle peer owns no buffer.
 
+use std::io;
+
 use super::command::Command;
 use super::config::{Limits, Settings};
 use super::download::Download;
+use super::listener::detect_dead_peers;
 use super::mail::{Arrival, Seat};
 use super::start::Starting;
 use super::upload::Upload;
@@ -80,6 +83,14 @@ pub(crate) enum Why {
 }
 
 impl Why {
+    /// Why a socket failed: ETIMEDOUT says that the peer took nothing, or answered no probe.
+    pub(crate) fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Self::Told(Code::Timeout),
+            _ => Self::Gone,
+        }
+    }
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::EndOfInput => "end of input",
@@ -185,6 +196,10 @@ impl Connection {
     pub(crate) fn on_settings(&mut self, settings: &Settings) {
         let uid = socket::peer_uid(self.socket.as_fd()).ok();
         self.session.set_permit(permit(self.peer, uid, settings));
+        if let Peer::Inet(_) = self.peer {
+            // Where this fails, the peer is gone already.
+            let _ = detect_dead_peers(self.socket.as_fd(), settings.limits.send_timeout_ms);
+        }
     }
 
     /// Where the peer is, for rules.
@@ -257,8 +272,20 @@ impl Connection {
 
     /// When something is to be done about this peer though nothing happens, in milliseconds.
     pub(crate) fn deadline_ms(&self, limits: &Limits) -> u64 {
+        self.stall_deadline_ms(limits).min(self.own_deadline_ms(limits))
+    }
+
+    /// When to look whether the peer takes its output.
+    pub(crate) fn stall_deadline_ms(&self, limits: &Limits) -> u64 {
+        self.output.stall().map_or(u64::MAX, |stall| stall.due_ms(limits.send_timeout_ms))
+    }
+
+    /// When what it does is to come to an end.
+    pub(crate) fn own_deadline_ms(&self, limits: &Limits) -> u64 {
         match (&self.fate, self.task.as_deref()) {
             (Some(Fate::Dismiss(_, until_ms) | Fate::Linger(_, until_ms)), _) => *until_ms,
+            // What a thread has in hand comes to its end first.
+            (None, Some(Task::Upload(upload))) if upload.is_stopped() => u64::MAX,
             (Some(Fate::Finish(_)), _) | (None, Some(Task::Upload(_))) => {
                 self.active_ms.saturating_add(limits.idle_timeout_ms)
             }
@@ -276,11 +303,11 @@ impl Connection {
     }
 
     /// Nobody is there any more. Of one that was only waited for to go, that is no news.
-    pub(crate) fn on_gone(&mut self) {
+    pub(crate) fn on_gone(&mut self, why: Why) {
         if self.is_lingering() {
             self.flags.is_at_end = true;
         } else {
-            self.fate = Some(Fate::Gone(Why::Gone));
+            self.fate = Some(Fate::Gone(why));
         }
     }
 

@@ -78,8 +78,8 @@ impl Connection {
                 self.flags.is_sink_full = true;
                 0
             }
-            Err(_) => {
-                self.fate = Some(Fate::Gone(Why::Gone));
+            Err(error) => {
+                self.fate = Some(Fate::Gone(Why::of(&error)));
                 0
             }
         }

@@ -19,6 +19,9 @@ const PORT_TRIES: usize = 16;
 /// Keep-alive: seconds until the first probe, between probes, and probes without an answer after
 /// which a peer is gone. A peer that vanished is found within about a minute.
 const KEEP_ALIVE: (u32, u32, u32) = (15, 15, 3);
+/// The shortest time after which the kernel gives a peer up that takes none of what it was sent, in
+/// milliseconds: a packet may be lost twice within less.
+const UNTAKEN_MS_MIN: u64 = 1_000;
 
 /// A socket that listens.
 #[derive(Debug)]
@@ -51,9 +54,16 @@ pub(crate) struct Opened {
     pub(crate) paths: Vec<UnixPath>,
     /// What the log is to say about them.
     pub(crate) remarks: Vec<String>,
+    /// Longest time a peer may take none of its output, in milliseconds.
+    send_timeout_ms: u64,
 }
 
 impl Opened {
+    /// None yet.
+    pub(crate) fn new(send_timeout_ms: u64) -> Self {
+        Self { send_timeout_ms, ..Self::default() }
+    }
+
     /// Opens all that one `--listen` stands for.
     pub(crate) fn add(
         &mut self,
@@ -143,7 +153,7 @@ impl Opened {
 
     fn add_inet(&mut self, speech: Speech, address: SocketAddr) -> io::Result<u16> {
         let socket = socket::listen_tcp(address)?;
-        prepare(socket.as_fd())?;
+        prepare(socket.as_fd(), self.send_timeout_ms)?;
         let local = socket::local(socket.as_fd())?;
         let port = if let Local::Inet(bound) = &local { bound.port() } else { address.port() };
         self.listeners.push(Listener { socket, speech, local });
@@ -177,7 +187,8 @@ impl Opened {
         socket::set_nonblocking(socket.as_fd()).map_err(|error| refuse(error.to_string()))?;
         let local = socket::local(socket.as_fd()).map_err(|error| refuse(error.to_string()))?;
         if let Local::Inet(_) = local {
-            prepare(socket.as_fd()).map_err(|error| refuse(error.to_string()))?;
+            prepare(socket.as_fd(), self.send_timeout_ms)
+                .map_err(|error| refuse(error.to_string()))?;
         }
         self.listeners.push(Listener { socket, speech, local });
         Ok(())
@@ -185,10 +196,15 @@ impl Opened {
 }
 
 /// Sets what the sockets accepted from this one inherit (tcp(7)): no calls for each connection.
-fn prepare(socket: BorrowedFd<'_>) -> io::Result<()> {
-    let (idle_s, interval_s, probes) = KEEP_ALIVE;
-    socket::set_keep_alive(socket, idle_s, interval_s, probes)?;
+fn prepare(socket: BorrowedFd<'_>, send_timeout_ms: u64) -> io::Result<()> {
+    detect_dead_peers(socket, send_timeout_ms)?;
     socket::set_no_delay(socket)
+}
+
+/// Has the kernel find a TCP peer that is gone: on a listener for all that it accepts from now on.
+pub(crate) fn detect_dead_peers(socket: BorrowedFd<'_>, send_timeout_ms: u64) -> io::Result<()> {
+    let untaken_ms = (send_timeout_ms < u64::MAX).then(|| send_timeout_ms.max(UNTAKEN_MS_MIN));
+    socket::set_dead_peer_detection(socket, KEEP_ALIVE, untaken_ms)
 }
 
 /// Whether a path is a socket that nobody listens on any more.

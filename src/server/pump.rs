@@ -35,7 +35,7 @@ impl Connection {
                 self.take_in(desk, &scratch[..count]);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => self.on_gone(),
+            Err(error) => self.on_gone(Why::of(&error)),
         }
     }
 

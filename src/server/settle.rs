@@ -40,7 +40,7 @@ impl Connection {
                 }
                 Ok(Flush::SourceEnded { missing }) => self.on_source_ended(missing),
                 // Whoever is still there is not to take what was sent for whole.
-                Err(_) => self.fate = Some(Fate::Reset(Why::Gone)),
+                Err(error) => self.fate = Some(Fate::Reset(Why::of(&error))),
             }
         }
     }
@@ -49,9 +49,24 @@ impl Connection {
     pub(crate) fn on_timer(&mut self, desk: &mut Desk, due_ms: u64) {
         if self.armed_ms == due_ms {
             self.armed_ms = u64::MAX;
-            if self.deadline_ms(&desk.settings.limits) <= desk.now_ms {
+            if self.stall_deadline_ms(&desk.settings.limits) <= desk.now_ms {
+                self.on_stall_deadline(desk);
+            }
+            if self.own_deadline_ms(&desk.settings.limits) <= desk.now_ms {
                 self.on_deadline(desk);
             }
+        }
+    }
+
+    /// Looks whether the peer took some of its output. One that did not for too long is cut off: it
+    /// is not to take what it got for whole.
+    fn on_stall_deadline(&mut self, desk: &Desk) {
+        let unsent = socket::unsent_bytes(self.socket.as_fd()).ok();
+        let timeout_ms = desk.settings.limits.send_timeout_ms;
+        let Some(stall) = self.output.stall_mut() else { return };
+        let is_over = matches!(self.fate, Some(Fate::Gone(_) | Fate::Reset(_)));
+        if stall.on_look(desk.now_ms, timeout_ms, unsent) && !is_over {
+            self.fate = Some(Fate::Reset(Why::Told(Code::Timeout)));
         }
     }
 
@@ -67,7 +82,7 @@ impl Connection {
             upload
                 .stop(Refusal::new(Code::Timeout, "no bytes came for too long: nothing is stored"));
         } else if matches!(self.fate, Some(Fate::Finish(_))) {
-            // It said goodbye, but does not take what it asked for.
+            // It said goodbye, and what it asked for does not come to an end.
             self.fate = Some(Fate::Reset(Why::Told(Code::Timeout)));
         } else if self.fate.is_none() && self.is_idle() {
             let text = "no request came for too long";
@@ -79,6 +94,7 @@ impl Connection {
     /// is.
     pub(crate) fn settle(&mut self, desk: &mut Desk) -> Option<Why> {
         self.note_output();
+        self.output.note_stall(self.flags.is_sink_full, desk.now_ms, self.bytes_out);
         self.check();
         if let Some(why) = self.settle_fate(desk) {
             return Some(why);

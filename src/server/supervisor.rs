@@ -99,7 +99,7 @@ pub fn serve(
             .map_err(|error| StartError::config(format!("--root {}: {error}", root.display())))
     });
     let shelf = shelf.transpose()?;
-    let Opened { listeners, paths, remarks } = opened;
+    let Opened { listeners, paths, remarks, .. } = opened;
     let lines = listening_lines(&listeners);
     let log = Log::start(config.log, config.verbosity).map_err(system("the log"))?;
     let server =
@@ -118,7 +118,7 @@ pub fn serve(
 }
 
 fn open(config: &Config, inherited: &[(i32, String)]) -> Result<Opened, StartError> {
-    let mut opened = Opened::default();
+    let mut opened = Opened::new(config.settings.limits.send_timeout_ms);
     for listen in &config.listen {
         opened.add(listen, inherited)?;
     }

@@ -92,6 +92,11 @@ impl Upload {
         self.refusal.get_or_insert(refusal);
     }
 
+    /// Whether it is to end before its time.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.refusal.is_some()
+    }
+
     /// Whether no more should be read for it now.
     pub(crate) fn is_full(&self) -> bool {
         self.kept.len() >= INPUT_BYTES_MAX

@@ -149,16 +149,39 @@ pub fn set_no_delay(fd: BorrowedFd<'_>) -> io::Result<()> {
 /// A peer that is silent for `idle_s` seconds is probed every `interval_s`, and is gone after
 /// `probes` unanswered ones (`SO_KEEPALIVE`, `TCP_KEEPIDLE` …, tcp(7)). EINVAL: a value of 0, or
 /// one past 32767 s or 127 probes.
-pub fn set_keep_alive(
-    fd: BorrowedFd<'_>,
-    idle_s: u32,
-    interval_s: u32,
-    probes: u32,
-) -> io::Result<()> {
+fn set_keep_alive(fd: BorrowedFd<'_>, idle_s: u32, interval_s: u32, probes: u32) -> io::Result<()> {
     os::setsockopt(&fd, sockopt::KeepAlive, &true)?;
     os::setsockopt(&fd, sockopt::TcpKeepIdle, &idle_s)?;
     os::setsockopt(&fd, sockopt::TcpKeepInterval, &interval_s)?;
     Ok(os::setsockopt(&fd, sockopt::TcpKeepCount, &probes)?)
+}
+
+/// Has a TCP peer found that is gone, in either way that the kernel knows (tcp(7)): keep-alive, for
+/// a peer that owes nothing; and `TCP_USER_TIMEOUT`, since keep-alive does not run while bytes are
+/// unacknowledged or the peer's window is shut. A peer that takes none of the bytes sent for
+/// `untaken_ms` is gone, also one that answers but never opens its window; `None` leaves that to
+/// the system (about 15 minutes, and never in the second case). Sockets accepted from a listener
+/// inherit both. Either way the socket then fails with ETIMEDOUT.
+pub fn set_dead_peer_detection(
+    fd: BorrowedFd<'_>,
+    (idle_s, interval_s, probes): (u32, u32, u32),
+    untaken_ms: Option<u64>,
+) -> io::Result<()> {
+    set_keep_alive(fd, idle_s, interval_s, probes)?;
+    let untaken_ms = untaken_ms.map_or(0, |ms| u32::try_from(ms).unwrap_or(u32::MAX >> 1));
+    Ok(os::setsockopt(&fd, sockopt::TcpUserTimeout, &untaken_ms)?)
+}
+
+/// Bytes sent that the peer has not taken (`SIOCOUTQ`, tcp(7)). On a Unix socket: the memory of
+/// what was not read, which shrinks in pieces of up to 48 KiB.
+pub fn unsent_bytes(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    retry(|| {
+        // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one int, to `count`, which outlives
+        // the call.
+        Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) })
+    })?;
+    Ok(usize::try_from(count).unwrap_or(0))
 }
 
 /// Closing `fd` will reset the connection and drop what was not sent (`SO_LINGER`, zero;
@@ -317,6 +340,24 @@ mod tests {
     }
 
     #[test]
+    fn what_the_peer_did_not_take_is_counted() -> io::Result<()> {
+        let (near, far) = std::os::unix::net::UnixStream::pair()?;
+        for (from, to) in [pair()?, (near.into(), far.into())] {
+            assert_eq!(unsent_bytes(from.as_fd())?, 0);
+            set_nonblocking(from.as_fd())?;
+            let block = vec![0; 1 << 16];
+            while send(from.as_fd(), &block, false).is_ok() {}
+            let full = unsent_bytes(from.as_fd())?;
+            assert!(full > 0);
+            set_nonblocking(to.as_fd())?;
+            let mut buffer = vec![0; 1 << 20];
+            while receive(to.as_fd(), &mut buffer).is_ok() {}
+            until(|| Ok(unsent_bytes(from.as_fd())? < full))?;
+        }
+        Ok(())
+    }
+
+    #[test]
     fn reset_on_close_reaches_the_peer_as_a_reset() -> io::Result<()> {
         let (client, server) = pair()?;
         set_reset_on_close(server.as_fd())?;
@@ -331,12 +372,15 @@ mod tests {
     fn options_are_set() -> io::Result<()> {
         let (client, _server) = pair()?;
         set_no_delay(client.as_fd())?;
-        set_keep_alive(client.as_fd(), 30, 10, 3)?;
+        set_dead_peer_detection(client.as_fd(), (30, 10, 3), Some(5000))?;
         assert!(os::getsockopt(&client, sockopt::TcpNoDelay)?);
         assert!(os::getsockopt(&client, sockopt::KeepAlive)?);
         assert_eq!(os::getsockopt(&client, sockopt::TcpKeepIdle)?, 30);
         assert_eq!(os::getsockopt(&client, sockopt::TcpKeepInterval)?, 10);
         assert_eq!(os::getsockopt(&client, sockopt::TcpKeepCount)?, 3);
+        assert_eq!(os::getsockopt(&client, sockopt::TcpUserTimeout)?, 5000);
+        set_dead_peer_detection(client.as_fd(), (30, 10, 3), None)?;
+        assert_eq!(os::getsockopt(&client, sockopt::TcpUserTimeout)?, 0);
         Ok(())
     }
 

@@ -5,3 +5,4 @@
 pub mod outqueue;
 pub mod segment;
 pub mod sink;
+pub mod stall;

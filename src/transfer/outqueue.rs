@@ -13,6 +13,7 @@ use std::io::{self, IoSlice};
 
 use super::segment::{Segment, Shared, Source, TO_ITS_END};
 use super::sink::Sink;
+use super::stall::Stall;
 use crate::sys::copy::Copied;
 
 /// How many pieces one `sendmsg` gathers at the most (`IOV_MAX` is 1024).
@@ -44,16 +45,20 @@ pub enum Flush {
 struct Segments(Option<Box<Queue>>);
 
 #[derive(Debug, Default)]
-struct Queue(VecDeque<Segment>);
+struct Queue {
+    segments: VecDeque<Segment>,
+    /// The peer takes nothing.
+    stall: Option<Stall>,
+}
 
 impl Segments {
     fn get(&self) -> &VecDeque<Segment> {
         static NONE: VecDeque<Segment> = VecDeque::new();
-        self.0.as_ref().map_or(&NONE, |queue| &queue.0)
+        self.0.as_ref().map_or(&NONE, |queue| &queue.segments)
     }
 
     fn get_mut(&mut self) -> &mut VecDeque<Segment> {
-        &mut self.0.get_or_insert_default().0
+        &mut self.0.get_or_insert_default().segments
     }
 }
 
@@ -79,6 +84,28 @@ impl OutQueue {
     /// Bytes of messages that were not sent.
     pub fn message_bytes(&self) -> usize {
         self.message_bytes
+    }
+
+    /// Keeps account of a peer that takes nothing: `is_full` if its socket took no more at the end
+    /// of a turn, after `sent_bytes` in all.
+    pub fn note_stall(&mut self, is_full: bool, now_ms: u64, sent_bytes: u64) {
+        let Some(queue) = self.segments.0.as_deref_mut() else { return };
+        let is_stalled = is_full && !queue.segments.is_empty();
+        if !is_stalled {
+            queue.stall = None;
+        } else if queue.stall.is_none_or(|stall| !stall.is_at(sent_bytes)) {
+            queue.stall = Some(Stall::new(now_ms, sent_bytes));
+        }
+    }
+
+    /// The account of a peer that takes nothing, if it does not.
+    pub fn stall(&self) -> Option<&Stall> {
+        self.segments.0.as_ref()?.stall.as_ref()
+    }
+
+    /// The same, for a look.
+    pub fn stall_mut(&mut self) -> Option<&mut Stall> {
+        self.segments.0.as_mut()?.stall.as_mut()
     }
 
     /// Whether something is to come from a file or a pipe.

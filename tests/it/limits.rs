@@ -122,6 +122,133 @@ fn an_idle_time_out_of_zero_is_none() {
     peer.expect_in_step();
 }
 
+/// A server that gives peers a second to take something of a large file, or of a command's output.
+fn impatient(root: &Scratch, args: &[&str]) -> Server {
+    let file = std::fs::File::create(root.join("large")).expect("a fresh file");
+    file.set_len(1 << 30).expect("a file with a hole");
+    let own = ["--root", &root.text(""), "--run", "shell", "--send-timeout", "1"];
+    Server::line(&[&own, args].concat())
+}
+
+/// Waits until the server has cut off a peer that took no output.
+#[track_caller]
+fn expect_cut(server: &Server, peer: &Peer) {
+    let peer = format!("peer={}", peer.local_address());
+    wait_until("the peer is cut off", || {
+        let log = server.log();
+        log.iter().any(|line| line.contains(&peer) && line.contains("why=timeout"))
+    });
+}
+
+#[test]
+fn a_peer_that_takes_no_output_is_cut_off() {
+    let root = Scratch::new();
+    let server = impatient(&root, &[]);
+    let replies = "help\n".repeat(20_000);
+    for requests in ["download large\n", "run yes\n", "run yes\nquit\n", &replies] {
+        let mut peer = Peer::narrow(server.v4("line"));
+        peer.say_what_fits(requests.as_bytes(), Duration::from_millis(300));
+        expect_cut(&server, &peer);
+        peer.expect_reset();
+    }
+    for requests in ["download large\nquit\n", "run yes\n", &"ping\n".repeat(100_000)] {
+        let (mut peer, _) = FramedPeer::negotiate(Peer::narrow(server.v4("line")));
+        peer.peer.say_what_fits(requests.as_bytes(), Duration::from_millis(300));
+        expect_cut(&server, &peer.peer);
+        peer.peer.expect_reset();
+    }
+}
+
+#[test]
+fn a_peer_that_says_goodbye_and_takes_nothing_is_cut_off() {
+    let root = Scratch::new();
+    let server = impatient(&root, &[]);
+    let mut half_closed = Peer::narrow(server.v4("line"));
+    half_closed.say("download large\n");
+    half_closed.half_close();
+    let mut leaving = Peer::narrow(server.v4("line"));
+    leaving.say("download large\nquit\n");
+    for mut peer in [half_closed, leaving] {
+        expect_cut(&server, &peer);
+        peer.expect_reset();
+    }
+}
+
+#[test]
+fn what_a_peer_that_takes_nothing_held_is_free_again() {
+    let root = Scratch::new();
+    let server = impatient(&root, &["--max-runs", "1", "--max-connections", "4"]);
+    let mut peer = Peer::narrow(server.v4("line"));
+    peer.take_name("bob", NAME);
+    peer.say("run exec yes\n");
+    expect_cut(&server, &peer);
+    server.named("bob").expect_in_step();
+    wait_until("its command is over", || {
+        let mut peer = server.peer("line");
+        peer.say("run echo hi\n");
+        peer.expect_line() == "hi"
+    });
+    drop(peer);
+}
+
+#[test]
+fn messages_that_are_not_taken_are_output_too() {
+    let root = Scratch::new();
+    let server = impatient(&root, &["--max-backlog", "0"]);
+    let mut deaf = Peer::narrow(server.v4("line"));
+    deaf.take_name("deaf", NAME);
+    let mut sender = server.named("sender");
+    let text = format!("send deaf : {}\n", "x".repeat(60_000));
+    for _ in 0..200 {
+        sender.say(&text);
+    }
+    sender.expect_in_step();
+    expect_cut(&server, &deaf);
+    sender.say("send deaf : hi\n");
+    sender.expect_error("no-such-user");
+    deaf.expect_reset();
+}
+
+#[test]
+fn a_peer_that_reads_slowly_is_not_cut_off() {
+    let root = Scratch::new();
+    let server = impatient(&root, &[]);
+    let mut slow = Peer::narrow(server.v4("line"));
+    slow.say("download large\n");
+    let mut loader = Peer::narrow(server.v4("line"));
+    loader.say("run yes\n");
+    // Each of these takes at least the time-out.
+    for _ in 0..3 {
+        let mut deaf = Peer::narrow(server.v4("line"));
+        deaf.say("download large\n");
+        let address = format!("peer={} ", deaf.local_address());
+        wait_until("the deaf peer is cut off", || {
+            slow.skip(1500);
+            loader.skip(1500);
+            server.log().iter().any(|line| line.contains(&address) && line.contains("why=timeout"))
+        });
+    }
+    slow.skip(16 << 20);
+    loader.skip(16 << 20);
+}
+
+#[test]
+fn a_send_time_out_is_read_again_and_zero_is_none() {
+    let root = Scratch::new();
+    let file = std::fs::File::create(root.join("large")).expect("a fresh file");
+    file.set_len(1 << 30).expect("a file with a hole");
+    let config = root.write("config", "send-timeout = 0\n");
+    let server = Server::line(&["--root", &root.text(""), "--config", &config.to_string_lossy()]);
+    let mut deaf = Peer::narrow(server.v4("line"));
+    deaf.say("download large\n");
+    // Its output waits by now, and it is looked at no more.
+    wait_until("it is sent something", || server.received_bytes() > 0);
+    root.write("config", "send-timeout = 1\n");
+    server.signal(nix::sys::signal::Signal::SIGHUP);
+    expect_cut(&server, &deaf);
+    deaf.expect_reset();
+}
+
 /// Sends `request` over and over to a server whose replies are not read: its memory must not grow.
 #[track_caller]
 fn flood(server: &Server, mut peer: Peer, request: &str) {

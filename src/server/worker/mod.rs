@@ -249,7 +249,8 @@ impl Worker {
                 }
                 // What came before the end is read first; reading then tells of the end.
                 if event.gone && !is_read {
-                    connection.on_gone();
+                    let error = socket::take_error(connection.socket.as_fd()).err();
+                    connection.on_gone(error.as_ref().map_or(Why::Gone, Why::of));
                 }
             }
             Facet::Out => on_pipe(connection, Source::Out, scratch),
@@ -343,6 +344,9 @@ impl Worker {
 
     fn on_settings(&mut self, settings: &Arc<Settings>) {
         self.desk.settings = Arc::clone(settings);
+        if let Some(acceptor) = &self.acceptor {
+            acceptor.on_settings(settings);
+        }
         for peer in self.peers.ids() {
             self.with(peer, |connection, desk, _| connection.on_settings(&desk.settings));
         }
