@@ -2,11 +2,15 @@
 //!
 //! What it does not do: start or end processes (`service::run`), or send (`transfer`).
 //!
-//! Plain, its one pipe is one segment, spliced as it fills. Framed, each event is one frame of what
-//! is in the pipe at that moment. On `exec`, output is read, since what is said depends on it
-//! (`protocol::capture`). It is over when the process has ended and its pipes have, or the grace
-//! for what holds them without being it; or when it was stopped, and what is in the pipes was sent.
+//! Output is read when an event says that there is some and all that was read before has been
+//! sent, and goes from the worker's scratch buffer into the socket: what is promised in a frame's
+//! header is what was read. A command can read its own output back (`/proc/self/fd/1`), so a pipe
+//! may hold less than it did a moment before.
+//!
+//! A command is over when its process and its pipes have ended, or the grace for those that still
+//! hold the pipes; or when it was stopped, and what was in the pipes then has been read.
 
+use std::borrow::Cow;
 use std::io;
 
 use super::connection::Flags;
@@ -15,7 +19,6 @@ use super::intake::Intake;
 use super::watched::Watched;
 use crate::protocol::capture::{Capture, Output};
 use crate::protocol::effect::{Ending, Outcome, WindowSize};
-use crate::protocol::limits::CHUNK_BYTES_MAX;
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::reply;
 use crate::protocol::session::Session;
@@ -24,40 +27,94 @@ use crate::reactor::token::{Facet, PeerId};
 use crate::service::run::{Job, OUTPUT_GRACE_MS};
 use crate::sys::copy;
 use crate::sys::epoll::Interest;
-use crate::sys::fd::{AsFd, BorrowedFd, OwnedFd};
+use crate::sys::fd::{AsFd, OwnedFd};
 use crate::sys::{pipe, pty};
 use crate::transfer::outqueue::OutQueue;
-use crate::transfer::segment::{Source, TO_ITS_END};
 
-/// What a splice moves of a pipe that a command fills faster than it is emptied, in bytes.
-const PIPE_FULL_BYTES: u64 = 32 * 1024;
+/// What one read gives of a pipe that a command fills faster than it is emptied, in bytes.
+const PIPE_FULL_BYTES: usize = 32 * 1024;
 /// Size of the pipe of such a command, in bytes.
 const PIPE_BYTES: usize = 256 * 1024;
 
-/// What is still read of a terminal once its command has ended, in bytes; it holds less.
+/// What is still read of a terminal once its command is over, in bytes; it holds less.
 const TERMINAL_REST_BYTES_MAX: usize = 1024 * 1024;
+/// Room in the scratch buffer for the header of a frame, in bytes.
+const HEADER_BYTES: usize = 32;
+
+/// Which of a command's outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Standard output (in plain replies and on a terminal standard error too).
+    Out,
+    /// Standard error.
+    Err,
+}
 
 /// How output becomes a reply.
 #[derive(Debug)]
 enum Mode {
-    Spliced,
+    /// As it is.
+    Plain,
     Framed,
-    /// As `Framed`, from a terminal, which can be read alone.
+    /// As `Framed`, from a terminal.
     Terminal,
     Captured(Capture),
 }
 
-/// One of a command's pipes.
+/// One of a command's pipes, or its terminal.
 #[derive(Debug)]
 struct Pipe {
     end: Watched,
-    /// What is queued of it is all there will be.
-    is_last: bool,
+    /// An event came, and no read has found it empty since.
+    is_ready: bool,
+    /// It had no writer when the last event came: it is read to its end without another event.
+    is_hung_up: bool,
+    /// How much more is read of it, in bytes, once its command is over.
+    left: Option<usize>,
 }
 
 impl Pipe {
     fn new(fd: Option<OwnedFd>) -> Self {
-        Self { end: Watched::new(fd), is_last: false }
+        Self { end: Watched::new(fd), is_ready: false, is_hung_up: false, left: None }
+    }
+
+    /// Whether a read may give something.
+    fn is_ready(&self) -> bool {
+        self.is_ready && self.end.open().is_some()
+    }
+
+    fn close(&mut self) {
+        self.is_ready = false;
+        self.end.close();
+    }
+
+    /// `left` more bytes are all there will be.
+    fn end_after(&mut self, left: usize) {
+        self.left = Some(left);
+        self.is_ready = true;
+        if left == 0 {
+            self.close();
+        }
+    }
+
+    /// A read of at most `room` bytes gave `count`.
+    fn on_read(&mut self, count: usize, room: usize) {
+        // What came since is told by the next event.
+        self.is_ready = count == room || self.is_hung_up || self.left.is_some();
+        if let Some(left) = &mut self.left {
+            *left -= count;
+        }
+        if count == 0 || self.left == Some(0) {
+            self.close();
+        }
+    }
+
+    /// A read found nothing.
+    fn on_empty(&mut self) {
+        self.is_ready = false;
+        if self.left.is_some() {
+            self.close();
+        }
     }
 }
 
@@ -73,7 +130,9 @@ pub(crate) struct Command {
     verdict: Option<Outcome>,
     /// Whether the pipe of standard output was made larger.
     is_grown: bool,
-    /// When what holds the pipes is waited for no longer.
+    /// Whether standard error was read last: both have their turn.
+    is_err_last: bool,
+    /// When what holds the pipes is waited for no longer; `u64::MAX` once it is not.
     grace_ms: u64,
     /// When the command has taken too long.
     timeout_ms: u64,
@@ -86,7 +145,6 @@ impl Command {
         mut intake: Option<Intake>,
         session: &Session,
         timeout_ms: u64,
-        output: &mut OutQueue,
     ) -> Self {
         let is_terminal = intake.as_ref().is_some_and(Intake::is_terminal);
         if let Some(intake) = &mut intake {
@@ -96,15 +154,24 @@ impl Command {
             _ if is_terminal => Mode::Terminal,
             Service::Exec => Mode::Captured(Capture::new(session.is_bare())),
             _ if session.is_framed() => Mode::Framed,
-            _ => Mode::Spliced,
+            _ => Mode::Plain,
         };
-        if matches!(mode, Mode::Spliced) {
-            output.push_pipe(Source::Out, TO_ITS_END);
-        }
         let (out, err) = (Pipe::new(job.out.take()), Pipe::new(job.err.take()));
         let (verdict, grace_ms) = (None, u64::MAX);
-        let (job, child_watched, is_grown) = (Some(job), None, false);
-        Self { mode, job, out, err, intake, child_watched, verdict, is_grown, grace_ms, timeout_ms }
+        let (job, child_watched, is_grown, is_err_last) = (Some(job), None, false, true);
+        Self {
+            mode,
+            job,
+            out,
+            err,
+            intake,
+            child_watched,
+            verdict,
+            is_grown,
+            is_err_last,
+            grace_ms,
+            timeout_ms,
+        }
     }
 
     /// The outcome of a command that could not be run.
@@ -127,9 +194,10 @@ impl Command {
         self.intake.as_ref().is_some_and(Intake::is_full)
     }
 
-    /// The command takes some more input, perhaps.
-    pub(crate) fn on_writable(&mut self) {
-        self.intake.iter_mut().for_each(Intake::on_writable);
+    /// The command takes some more input, perhaps; `is_gone`: none is left that could.
+    pub(crate) fn on_writable(&mut self, is_gone: bool) {
+        let act = if is_gone { Intake::close } else { Intake::on_writable };
+        self.intake.iter_mut().for_each(act);
     }
 
     /// Its terminal has another size.
@@ -141,15 +209,7 @@ impl Command {
         }
     }
 
-    pub(crate) fn out(&self) -> Option<BorrowedFd<'_>> {
-        self.out.end.open()
-    }
-
-    pub(crate) fn err(&self) -> Option<BorrowedFd<'_>> {
-        self.err.end.open()
-    }
-
-    /// When something is to be done though nothing happens.
+    /// When something is to be done though nothing happens. What was done is not due again.
     pub(crate) fn deadline_ms(&self) -> u64 {
         if self.verdict.is_some() { self.grace_ms } else { self.timeout_ms }
     }
@@ -157,7 +217,7 @@ impl Command {
     /// That time has come.
     pub(crate) fn on_deadline(&mut self, desk: &mut Desk) {
         if self.verdict.is_some() {
-            self.grace_ms = 0;
+            self.take_rest();
         } else {
             self.stop(desk, Refusal::new(Code::Timeout, "the command took too long"));
         }
@@ -179,224 +239,129 @@ impl Command {
         if let Some(job) = self.job.take() {
             desk.condemn(job);
         }
-        if !matches!(self.mode, Mode::Terminal) {
-            self.intake.iter_mut().for_each(Intake::close);
-        }
+        self.intake.iter_mut().for_each(Intake::close);
         self.verdict = Some(Outcome::Refused(refusal));
-        self.grace_ms = 0;
+        self.take_rest();
     }
 
-    /// A pipe has something, or has ended.
-    pub(crate) fn on_pipe(
-        &mut self,
-        source: Source,
-        output: &mut OutQueue,
-        scratch: &mut [u8],
-    ) -> io::Result<()> {
-        match self.mode {
-            Mode::Spliced => Ok(()),
-            Mode::Framed => self.queue_frame(source, true, output),
-            Mode::Terminal => self.read_terminal(output, scratch).map(drop),
-            Mode::Captured(_) => self.capture(source, output, scratch).map(drop),
-        }
+    /// A pipe has something, or has ended; `is_gone`: it has no writer.
+    pub(crate) fn on_pipe(&mut self, source: Source, is_gone: bool) {
+        let pipe = self.pipe(source);
+        pipe.is_ready = true;
+        pipe.is_hung_up = is_gone;
     }
 
-    /// So much was spliced at once. A command that fills its pipe gets a larger one; most never do.
-    pub(crate) fn on_spliced(&mut self, bytes: u64) {
-        if !self.is_grown && bytes >= PIPE_FULL_BYTES {
-            self.is_grown = true;
-            if let Some(fd) = self.out() {
-                pipe::grow(fd, PIPE_BYTES);
-            }
-        }
-    }
-
-    /// A splice found the pipe drained and without a writer.
-    pub(crate) fn on_source_ended(&mut self) {
-        self.out.end.close();
-    }
-
-    /// How it came out, once nothing of it is left to be sent.
-    pub(crate) fn outcome(
-        &mut self,
-        output: &mut OutQueue,
-        scratch: &mut [u8],
-    ) -> io::Result<Option<Outcome>> {
-        if self.verdict.is_some() && self.grace_ms == 0 {
-            self.take_rest(output, scratch)?;
-        }
-        let is_drained = self.out().is_none() && self.err().is_none() && !output.has_source();
-        if !is_drained {
-            return Ok(None);
-        }
-        let verdict = self.verdict.take();
-        Ok(match (&mut self.mode, verdict) {
-            (Mode::Captured(capture), Some(Outcome::Ran(ending))) => {
-                Some(Outcome::Text(capture.on_end(&ending)))
-            }
-            (Mode::Captured(capture), Some(verdict)) => {
-                output.push(capture.rest());
-                Some(verdict)
-            }
-            (_, verdict) => verdict,
-        })
+    /// Whether a read may give some output.
+    pub(crate) fn has_output(&self) -> bool {
+        self.out.is_ready() || self.err.is_ready()
     }
 
     /// Takes what is in the pipes now for all there will be.
-    fn take_rest(&mut self, output: &mut OutQueue, scratch: &mut [u8]) -> io::Result<()> {
-        if matches!(self.mode, Mode::Terminal) {
-            return self.take_rest_of_terminal(output, scratch);
-        }
-        for source in [Source::Out, Source::Err] {
-            let pipe = self.pipe(source);
-            let Some(fd) = pipe.end.open() else { continue };
-            let left = copy::bytes_readable(fd)?;
-            let is_cut = matches!(self.mode, Mode::Spliced) && output.cut_pipes();
-            if is_cut {
-                output.push_pipe(source, left as u64);
-            }
-            if output.has_pipe(source) {
-                self.pipe(source).is_last |= is_cut;
-            } else if self.pipe(source).is_last {
-                self.pipe(source).end.close();
-            } else {
-                self.queue_rest(source, left, output, scratch)?;
+    fn take_rest(&mut self) {
+        self.grace_ms = u64::MAX;
+        let is_terminal = matches!(self.mode, Mode::Terminal);
+        for pipe in [&mut self.out, &mut self.err] {
+            if let Some(fd) = pipe.end.open() {
+                let held = if is_terminal {
+                    Ok(TERMINAL_REST_BYTES_MAX)
+                } else {
+                    copy::bytes_readable(fd)
+                };
+                pipe.end_after(held.unwrap_or(0));
             }
         }
-        Ok(())
     }
 
-    fn queue_rest(
-        &mut self,
-        source: Source,
-        left: usize,
-        output: &mut OutQueue,
-        scratch: &mut [u8],
-    ) -> io::Result<()> {
-        let mut taken = 0;
-        if matches!(self.mode, Mode::Framed) {
-            self.queue_frame(source, false, output)?;
+    /// How it came out, once all of its output was read.
+    pub(crate) fn outcome(&mut self, output: &mut OutQueue) -> Option<Outcome> {
+        let is_open = [&self.out, &self.err].iter().any(|pipe| pipe.end.open().is_some());
+        if is_open {
+            return None;
         }
-        while matches!(self.mode, Mode::Captured(_)) && taken < left {
-            match self.capture(source, output, scratch)? {
-                0 => break,
-                count => taken += count,
+        match (&mut self.mode, self.verdict.take()?) {
+            (Mode::Captured(capture), Outcome::Ran(ending)) => {
+                Some(Outcome::Text(capture.on_end(&ending)))
             }
+            (Mode::Captured(capture), verdict) => {
+                output.push(capture.rest());
+                Some(verdict)
+            }
+            (_, verdict) => Some(verdict),
         }
+    }
+
+    /// Reads once from a pipe that may hold something, given that one `has_output`. What is to be
+    /// sent of it, which may be nothing. Where nothing is read, that pipe is not ready any more.
+    pub(crate) fn read<'s>(&mut self, scratch: &'s mut [u8]) -> io::Result<Cow<'s, [u8]>> {
+        let is_err = self.err.is_ready() && !(self.is_err_last && self.out.is_ready());
+        self.is_err_last = is_err;
+        let source = if is_err { Source::Err } else { Source::Out };
+        let is_terminal = matches!(self.mode, Mode::Terminal);
+        let head = if is_terminal || matches!(self.mode, Mode::Framed) { HEADER_BYTES } else { 0 };
         let pipe = self.pipe(source);
-        pipe.is_last = true;
-        if !output.has_pipe(source) {
-            pipe.end.close();
-        }
-        Ok(())
-    }
-
-    /// Queues a frame of what is in the pipe. Nothing in a pipe that epoll reports means its end.
-    fn queue_frame(
-        &mut self,
-        source: Source,
-        is_event: bool,
-        output: &mut OutQueue,
-    ) -> io::Result<()> {
-        let pipe = self.pipe(source);
-        let Some(fd) = pipe.end.open().filter(|_| !output.has_pipe(source)) else { return Ok(()) };
-        let bytes = (copy::bytes_readable(fd)? as u64).min(CHUNK_BYTES_MAX);
-        if bytes == 0 {
-            if is_event {
-                pipe.end.close();
-            }
-            return Ok(());
-        }
-        let kind = if source == Source::Out { "out" } else { "err" };
-        output.push(reply::header(kind, bytes, &[]));
-        output.push_pipe(source, bytes);
-        Ok(())
-    }
-
-    /// Queues a frame of what a terminal shows; how much. Its end means that nobody has it open.
-    fn read_terminal(&mut self, output: &mut OutQueue, scratch: &mut [u8]) -> io::Result<usize> {
-        let Some(fd) = self.out() else { return Ok(0) };
-        let count = match pty::read(fd, scratch) {
+        let Some(fd) = pipe.end.open() else { return Ok(Cow::default()) };
+        let room = (scratch.len() - head).min(pipe.left.unwrap_or(usize::MAX));
+        let into = &mut scratch[head..head + room];
+        let count = match if is_terminal { pty::read(fd, into) } else { copy::read(fd, into) } {
             Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                pipe.on_empty();
+                return Ok(Cow::default());
+            }
             Err(error) => return Err(error),
         };
-        if count == 0 {
-            self.close_terminal();
-        } else {
-            output.push(reply::frame("out", &[], &scratch[..count]));
+        if count >= PIPE_FULL_BYTES && !is_terminal && !is_err {
+            self.grow();
         }
-        Ok(count)
-    }
-
-    fn take_rest_of_terminal(
-        &mut self,
-        output: &mut OutQueue,
-        scratch: &mut [u8],
-    ) -> io::Result<()> {
-        let mut taken = 0;
-        while taken < TERMINAL_REST_BYTES_MAX {
-            match self.read_terminal(output, scratch)? {
-                0 => break,
-                count => taken += count,
-            }
+        self.pipe(source).on_read(count, room);
+        if is_terminal && self.out.end.open().is_none() {
+            // Its other half: the terminal hangs up once both are closed.
+            self.intake.iter_mut().for_each(Intake::close);
         }
-        self.close_terminal();
-        Ok(())
+        Ok(self.in_reply(source, scratch, head, count))
     }
 
-    /// Hangs up.
-    fn close_terminal(&mut self) {
-        self.intake.iter_mut().for_each(Intake::close);
-        self.out.end.close();
-    }
-
-    /// Reads from a pipe into the answer; how much.
-    fn capture(
+    /// `count` bytes of output at `head` as they stand in the reply.
+    fn in_reply<'s>(
         &mut self,
         source: Source,
-        output: &mut OutQueue,
-        scratch: &mut [u8],
-    ) -> io::Result<usize> {
-        let pipe = match source {
-            Source::Out => &mut self.out,
-            Source::Err => &mut self.err,
-        };
-        let (Mode::Captured(capture), Some(fd)) = (&mut self.mode, pipe.end.open()) else {
-            return Ok(0);
-        };
-        match copy::read(fd, scratch) {
-            Ok(0) => {
-                pipe.end.close();
-                Ok(0)
+        scratch: &'s mut [u8],
+        head: usize,
+        count: usize,
+    ) -> Cow<'s, [u8]> {
+        let output = head..head + count;
+        match &mut self.mode {
+            _ if count == 0 => Cow::default(),
+            Mode::Plain => Cow::Borrowed(&scratch[output]),
+            Mode::Framed | Mode::Terminal => {
+                let kind = if source == Source::Out { "out" } else { "err" };
+                let header = reply::header(kind, count as u64, &[]);
+                let start = head - header.len();
+                scratch[start..head].copy_from_slice(&header);
+                Cow::Borrowed(&scratch[start..output.end])
             }
-            Ok(count) => {
+            Mode::Captured(capture) => {
                 let from = if source == Source::Out { Output::Out } else { Output::Err };
-                output.push(capture.on_output(from, &scratch[..count]));
-                Ok(count)
+                Cow::Owned(capture.on_output(from, &scratch[output]))
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            Err(error) => Err(error),
         }
+    }
+
+    /// A command that fills its pipe gets a larger one; most never do.
+    fn grow(&mut self) {
+        if let Some(fd) = self.out.end.open().filter(|_| !self.is_grown) {
+            pipe::grow(fd, PIPE_BYTES);
+        }
+        self.is_grown = true;
     }
 
     /// Waits for what there is to wait for.
-    pub(crate) fn watch(
-        &mut self,
-        desk: &Desk,
-        peer: PeerId,
-        output: &OutQueue,
-        flags: &Flags,
-    ) -> io::Result<()> {
+    pub(crate) fn watch(&mut self, desk: &Desk, peer: PeerId, flags: &Flags) -> io::Result<()> {
         for (source, facet) in [(Source::Out, Facet::Out), (Source::Err, Facet::Err)] {
-            let is_wanted = self.grace_ms > 0
-                && match self.mode {
-                    Mode::Spliced => flags.is_source_empty,
-                    Mode::Framed => !output.has_pipe(source) && !flags.is_choked,
-                    Mode::Terminal | Mode::Captured(_) => !flags.is_choked,
-                };
-            let wanted = is_wanted.then_some(Interest::READ);
-            self.pipe(source).end.watch(desk, peer, facet, wanted)?;
+            let pipe = self.pipe(source);
+            // What is known to be there is read once the socket takes it, without an event.
+            let is_wanted = !(pipe.is_ready && flags.is_sink_full);
+            pipe.end.watch(desk, peer, facet, is_wanted.then_some(Interest::READ))?;
         }
         if let Some(intake) = &mut self.intake {
             intake.watch(desk, peer)?;

@@ -148,8 +148,6 @@ pub(crate) struct Flags {
     pub(crate) is_at_end: bool,
     /// The last flush found the socket full.
     pub(crate) is_sink_full: bool,
-    /// The last flush found the pipe empty.
-    pub(crate) is_source_empty: bool,
     /// Output passed the high mark and has not come below the low one.
     pub(crate) is_choked: bool,
     /// The inbox holds what could not be taken yet, not merely an unfinished line.

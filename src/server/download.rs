@@ -47,8 +47,7 @@ impl Download {
 
     /// A sink that sends of its file.
     pub(crate) fn sink<'a>(&'a self, socket: BorrowedFd<'a>) -> SocketSink<'a> {
-        SocketSink::new(socket, Some(self.file.as_fd()), None, None)
-            .looked_at(self.end, self.warm_to)
+        SocketSink::new(socket, Some(self.file.as_fd())).looked_at(self.end, self.warm_to)
     }
 
     /// Up to this offset its file was found in memory.

@@ -64,11 +64,11 @@ impl Connection {
     }
 
     /// Sends what can be sent of `bytes` right now, which is nothing where output is queued.
-    fn try_send(&mut self, desk: &Desk, bytes: &[u8]) -> usize {
+    pub(crate) fn try_send(&mut self, desk: &Desk, bytes: &[u8]) -> usize {
         if !self.output.is_empty() || self.flags.is_sink_full {
             return 0;
         }
-        let mut sink = SocketSink::new(self.socket.as_fd(), None, None, None);
+        let mut sink = SocketSink::new(self.socket.as_fd(), None);
         match sink.write_vectored(&[IoSlice::new(bytes)], false) {
             Ok(Copied::Moved(sent)) => {
                 self.count_sent(desk, sent as u64);
@@ -181,7 +181,6 @@ impl Connection {
         let why = Why::Told(refusal.code);
         self.abandon(desk);
         self.held = None;
-        self.output.cut_pipes();
         let is_stuck = refusal.code == Code::Slow && self.flags.is_sink_full;
         if is_stuck || self.output.has_source() {
             self.fate = Some(Fate::Reset(why));

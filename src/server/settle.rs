@@ -22,12 +22,11 @@ impl Connection {
         self.flags.is_cut_short = false;
         let end = self.bytes_out + desk.turn_bytes();
         while !self.flags.is_sink_full && self.wants_flush() {
-            if self.advance_task(desk, scratch).is_err() {
-                self.fate = Some(Fate::Gone(Why::Internal));
-                return;
-            }
-            let awaits_pipe = self.flags.is_source_empty && self.output.is_at_open_pipe();
-            if self.output.is_empty() || awaits_pipe {
+            self.advance_task(desk);
+            if self.output.is_empty() {
+                if self.pass_on(desk, scratch, end) {
+                    continue;
+                }
                 return;
             }
             match self.flush_once(desk, end.saturating_sub(self.bytes_out)) {
@@ -43,6 +42,35 @@ impl Connection {
                 Err(error) => self.fate = Some(Fate::Reset(Why::of(&error))),
             }
         }
+    }
+
+    /// Sends what one read of a command's pipes gives, up to `end` of all that this peer is sent.
+    /// False where nothing is to be sent now.
+    fn pass_on(&mut self, desk: &Desk, scratch: &mut [u8], end: u64) -> bool {
+        let Some(Task::Command(command)) = self.task.as_deref_mut() else { return false };
+        if !command.has_output() {
+            return false;
+        }
+        if self.bytes_out >= end {
+            self.flags.is_cut_short = true;
+            return false;
+        }
+        match command.read(scratch) {
+            Ok(bytes) if bytes.is_empty() => {}
+            Ok(bytes) => {
+                let sent = self.try_send(desk, &bytes);
+                self.output.push_copy(&bytes[sent..]);
+                if sent > 0 {
+                    self.active_ms = desk.now_ms;
+                }
+            }
+            Err(_) => self.fate = Some(Fate::Gone(Why::Internal)),
+        }
+        if let Some(Fate::Gone(why)) = self.fate {
+            // Whoever is still there is not to take what was sent for whole.
+            self.fate = Some(Fate::Reset(why));
+        }
+        true
     }
 
     /// A timer came up. One that this peer no longer waits for says nothing.
@@ -117,32 +145,26 @@ impl Connection {
     }
 
     /// Has a task queue what comes next, or say how it came out.
-    fn advance_task(&mut self, desk: &mut Desk, scratch: &mut [u8]) -> io::Result<()> {
+    fn advance_task(&mut self, desk: &mut Desk) {
         let outcome = match self.task.as_deref_mut() {
             Some(Task::Download(download)) => {
                 download.refill(&mut self.output);
                 download.outcome(&self.output)
             }
-            Some(Task::Command(command)) => command.outcome(&mut self.output, scratch)?,
+            Some(Task::Command(command)) => command.outcome(&mut self.output),
             Some(Task::Upload(upload)) => upload.outcome(),
             Some(Task::Awaited { .. } | Task::Starting(_)) | None => None,
         };
         if let Some(outcome) = outcome {
             self.on_outcome(desk, outcome);
         }
-        Ok(())
     }
 
     fn flush_once(&mut self, desk: &Desk, budget: u64) -> io::Result<Flush> {
         let socket = self.socket.as_fd();
         let mut sink = match self.task.as_deref() {
             Some(Task::Download(download)) => download.sink(socket),
-            Some(Task::Command(command)) => {
-                SocketSink::new(socket, None, command.out(), command.err())
-            }
-            Some(Task::Awaited { .. } | Task::Starting(_) | Task::Upload(_)) | None => {
-                SocketSink::new(socket, None, None, None)
-            }
+            _ => SocketSink::new(socket, None),
         };
         let flushed = self.output.flush(&mut sink, budget);
         let (sent, warm_to) = (sink.sent(), sink.warm_to());
@@ -152,18 +174,12 @@ impl Connection {
         if sent > 0 {
             self.active_ms = desk.now_ms;
             self.count_sent(desk, sent);
-            if let Some(Task::Command(command)) = self.task.as_deref_mut() {
-                command.on_spliced(sent);
-            }
         }
         flushed
     }
 
     fn on_source_empty(&mut self, desk: &Desk) {
-        let Some(Task::Download(download)) = self.task.as_deref_mut() else {
-            self.flags.is_source_empty = true;
-            return;
-        };
+        let Some(Task::Download(download)) = self.task.as_deref_mut() else { return };
         if let Some(offset) = self.output.file_offset() {
             download.warm(desk, self.id, offset);
         }
@@ -174,7 +190,6 @@ impl Connection {
             Some(Task::Download(download)) if self.session.is_framed() => {
                 download.make_up(missing, &mut self.output);
             }
-            Some(Task::Command(command)) => command.on_source_ended(),
             _ => self.fate = Some(Fate::Reset(Why::Truncated)),
         }
     }
@@ -225,7 +240,7 @@ impl Connection {
     fn watch(&mut self, desk: &Desk) -> io::Result<()> {
         self.watch_socket(desk, self.interest())?;
         if let Some(Task::Command(command)) = self.task.as_deref_mut() {
-            command.watch(desk, self.id, &self.output, &self.flags)?;
+            command.watch(desk, self.id, &self.flags)?;
         }
         Ok(())
     }

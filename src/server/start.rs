@@ -104,12 +104,9 @@ impl Connection {
             Ok(Started::Running(job)) => {
                 desk.stats().runs.add(1);
                 let (intake, resized) = (starting.intake.take(), starting.resized.take());
-                // Nothing can be in its pipes yet: epoll tells when there is.
-                self.flags.is_source_empty = true;
                 let timeout_ms = desk.settings.limits.run_timeout_ms;
                 let until_ms = desk.now_ms.saturating_add(timeout_ms);
-                let mut command =
-                    Command::begin(job, intake, &self.session, until_ms, &mut self.output);
+                let mut command = Command::begin(job, intake, &self.session, until_ms);
                 if let Some(terminal) = resized {
                     command.resize(terminal.size);
                 }

@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-use super::segment::{Segment, Shared, Source, TO_ITS_END};
+use super::segment::{Segment, Shared};
 use super::sink::Sink;
 use super::stall::Stall;
 use crate::sys::copy::Copied;
@@ -28,12 +28,11 @@ pub enum Flush {
     Drained,
     /// The peer takes no more for now.
     SinkFull,
-    /// A pipe is empty, or a file's next piece is not in memory, for now.
+    /// A file's next piece is not in memory, for now.
     SourceEmpty,
     /// The budget is used up.
     Budget,
-    /// A file or pipe ended; its segment is gone, with `missing` bytes of it not sent (0 where its
-    /// length was not promised).
+    /// A file ended; its segment is gone, with `missing` bytes of it not sent.
     SourceEnded {
         /// Promised bytes that will never come.
         missing: u64,
@@ -108,7 +107,7 @@ impl OutQueue {
         self.segments.0.as_mut()?.stall.as_mut()
     }
 
-    /// Whether something is to come from a file or a pipe.
+    /// Whether something is to come from a file.
     pub fn has_source(&self) -> bool {
         self.segments.get().iter().any(|segment| segment.memory().is_none())
     }
@@ -168,24 +167,6 @@ impl OutQueue {
         }
     }
 
-    /// Adds what is in a pipe of the peer's command: `bytes` of it, or `TO_ITS_END`.
-    pub fn push_pipe(&mut self, source: Source, bytes: u64) {
-        if bytes > 0 {
-            self.segments.get_mut().push_back(Segment::Pipe { source, remaining: bytes });
-        }
-    }
-
-    /// Whether what comes next is whatever a pipe gives until its end.
-    pub fn is_at_open_pipe(&self) -> bool {
-        matches!(self.segments.get().front(), Some(Segment::Pipe { remaining: TO_ITS_END, .. }))
-    }
-
-    /// Whether something is to come from this pipe.
-    pub fn has_pipe(&self, wanted: Source) -> bool {
-        let is_it = |s: &Segment| matches!(s, Segment::Pipe { source, .. } if *source == wanted);
-        self.segments.get().iter().any(is_it)
-    }
-
     /// Where the piece of the peer's file begins that comes next.
     pub fn file_offset(&self) -> Option<u64> {
         self.segments.get().iter().find_map(|segment| match segment {
@@ -201,15 +182,6 @@ impl OutQueue {
             self.segments.get_mut().push_front(Segment::Owned { bytes, sent: 0 });
         }
         self.check();
-    }
-
-    /// Forgets what was to come from pipes to their end, and only that; whether there was any.
-    pub fn cut_pipes(&mut self) -> bool {
-        let before = self.segments.get().len();
-        self.segments.get_mut().retain(|segment| {
-            !matches!(segment, Segment::Pipe { remaining, .. } if *remaining == TO_ITS_END)
-        });
-        self.segments.get().len() < before
     }
 
     /// Gives back the memory of an empty queue: an idle peer owns none.
@@ -230,9 +202,6 @@ impl OutQueue {
             let copied = match *first {
                 Segment::File { offset, remaining } => {
                     sink.send_file(offset, remaining.min(budget))?
-                }
-                Segment::Pipe { source, remaining } => {
-                    sink.splice_from(source, remaining.min(budget))?
                 }
                 Segment::Owned { .. } | Segment::Shared(_) => self.write_memory(sink, budget)?,
             };
@@ -265,11 +234,7 @@ impl OutQueue {
             room -= bytes.len();
             count += 1;
         }
-        let more = match self.segments.get().get(count) {
-            Some(Segment::Pipe { remaining, .. }) => *remaining != TO_ITS_END,
-            Some(_) => true,
-            None => false,
-        };
+        let more = self.segments.get().len() > count;
         sink.write_vectored(&slices[..count], more)
     }
 
@@ -285,7 +250,7 @@ impl OutQueue {
                     self.memory_bytes -= taken;
                     self.message_bytes -= taken;
                 }
-                Segment::File { .. } | Segment::Pipe { .. } => {}
+                Segment::File { .. } => {}
             }
             if is_done {
                 self.segments.get_mut().pop_front();
@@ -295,11 +260,10 @@ impl OutQueue {
         self.check();
     }
 
-    /// The front segment's file or pipe ended.
+    /// The front segment's file ended.
     fn drop_source(&mut self) -> Flush {
         let missing = match self.segments.get_mut().pop_front() {
             Some(Segment::File { remaining, .. }) => remaining,
-            Some(Segment::Pipe { remaining, .. }) if remaining != TO_ITS_END => remaining,
             _ => 0,
         };
         Flush::SourceEnded { missing }
@@ -341,12 +305,6 @@ fn take(segment: &mut Segment, moved: usize) -> (usize, bool) {
             *remaining = remaining.saturating_sub(moved as u64);
             (moved, *remaining == 0)
         }
-        Segment::Pipe { remaining, .. } => {
-            if *remaining != TO_ITS_END {
-                *remaining = remaining.saturating_sub(moved as u64);
-            }
-            (moved, *remaining == 0)
-        }
     }
 }
 
@@ -375,10 +333,6 @@ mod tests {
 
         fn send_file(&mut self, _: u64, _: u64) -> io::Result<Copied> {
             Ok(Copied::SourceEnded)
-        }
-
-        fn splice_from(&mut self, _: Source, _: u64) -> io::Result<Copied> {
-            Ok(Copied::SourceEmpty)
         }
     }
 
@@ -429,13 +383,9 @@ mod tests {
     fn a_source_that_ends_early_tells_what_is_missing() {
         let mut queue = OutQueue::default();
         queue.push_file(10, 90);
-        queue.push_pipe(Source::Out, TO_ITS_END);
         let mut sink = Narrow { room: 99, taken: Vec::new(), calls: 0 };
         let ended = queue.flush(&mut sink, 1000).expect("no error");
         assert_eq!(ended, Flush::SourceEnded { missing: 90 });
-        assert_eq!(queue.flush(&mut sink, 1000).expect("no error"), Flush::SourceEmpty);
-        assert!(queue.has_source());
-        assert!(queue.cut_pipes());
-        assert!(queue.is_empty());
+        assert!(queue.is_empty() && !queue.has_source());
     }
 }

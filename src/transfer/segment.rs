@@ -1,21 +1,8 @@
 //! `Segment`: a run of output that comes from one place.
 //!
-//! What it does not do: hold a descriptor. A peer has at most one file and one command at a time,
-//! and its sink knows them.
+//! It holds no descriptor. A peer has at most one file at a time, and its sink knows it.
 
 use std::sync::Arc;
-
-/// Which of a command's pipes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The pipe of standard output (in plain replies of standard error too).
-    Out,
-    /// The pipe of standard error.
-    Err,
-}
-
-/// Length of a pipe segment that ends when the pipe does.
-pub const TO_ITS_END: u64 = u64::MAX;
 
 /// A run of output.
 #[derive(Debug)]
@@ -34,13 +21,6 @@ pub enum Segment {
         /// Where it begins, in bytes.
         offset: u64,
         /// How much of it there is to send, in bytes; never 0.
-        remaining: u64,
-    },
-    /// What is in one of the pipes of the peer's command.
-    Pipe {
-        /// Which pipe.
-        source: Source,
-        /// How much of it there is to send, in bytes; `TO_ITS_END` for all that ever comes.
         remaining: u64,
     },
 }
@@ -102,7 +82,7 @@ impl Segment {
         match self {
             Self::Owned { bytes, sent } => Some(&bytes[*sent..]),
             Self::Shared(shared) => Some(shared.bytes()),
-            Self::File { .. } | Self::Pipe { .. } => None,
+            Self::File { .. } => None,
         }
     }
 }

@@ -4,12 +4,11 @@
 
 use std::io::{self, IoSlice};
 
-use super::segment::Source;
 use crate::sys::copy::{self, Copied};
 use crate::sys::fd::BorrowedFd;
 use crate::sys::socket;
 
-/// Three ways to send, none of which waits.
+/// Two ways to send, neither of which waits.
 pub trait Sink {
     /// Sends bytes from memory; `Moved` or `SinkFull`. `more` says that something follows at once,
     /// so that the kernel may put both in one packet (`MSG_MORE`, send(2)).
@@ -17,11 +16,9 @@ pub trait Sink {
     /// Sends at most `bytes_max` of the peer's open file; `SourceEnded` where it ends before,
     /// `SourceEmpty` where what comes next would have to be read from a disk first.
     fn send_file(&mut self, offset: u64, bytes_max: u64) -> io::Result<Copied>;
-    /// Sends at most `bytes_max` from a pipe of the peer's command.
-    fn splice_from(&mut self, source: Source, bytes_max: u64) -> io::Result<Copied>;
 }
 
-/// The most one call moves from a file or a pipe, in bytes: what may be done between two looks at
+/// The most one call moves from a file, in bytes: what may be done between two looks at
 /// the other peers. No multiple of the 64 KiB that `sendfile` moves at once within: BBR sends what
 /// ends in a short piece up to twice as fast, others send both alike (docs/SCALING.md).
 pub const WINDOW_BYTES: u64 = 1020 * 1024;
@@ -33,26 +30,16 @@ const PROBE_BYTES: u64 = 256 * 1024;
 pub struct SocketSink<'a> {
     socket: BorrowedFd<'a>,
     file: Option<BorrowedFd<'a>>,
-    out: Option<BorrowedFd<'a>>,
-    err: Option<BorrowedFd<'a>>,
     /// Where the file ends, as far as anyone knows.
     file_end: u64,
     warm_to: u64,
     sent: u64,
-    /// What the next attempt to send from the same pipe would come to, where that is known.
-    foreseen: Option<Copied>,
 }
 
 impl<'a> SocketSink<'a> {
-    /// A sink for the peer at `socket`, with the file of a download in progress, and the pipes of a
-    /// command in progress.
-    pub fn new(
-        socket: BorrowedFd<'a>,
-        file: Option<BorrowedFd<'a>>,
-        out: Option<BorrowedFd<'a>>,
-        err: Option<BorrowedFd<'a>>,
-    ) -> Self {
-        Self { socket, file, out, err, file_end: u64::MAX, warm_to: 0, sent: 0, foreseen: None }
+    /// A sink for the peer at `socket`, with the file of a download in progress.
+    pub fn new(socket: BorrowedFd<'a>, file: Option<BorrowedFd<'a>>) -> Self {
+        Self { socket, file, file_end: u64::MAX, warm_to: 0, sent: 0 }
     }
 
     /// The file ends at `file_end`, and was found in memory, or read ahead, up to `warm_to`:
@@ -126,51 +113,13 @@ impl Sink for SocketSink<'_> {
         let copied = copy::send_file(self.socket, file, offset, window(bytes))?;
         Ok(self.count(copied))
     }
-
-    fn splice_from(&mut self, source: Source, bytes_max: u64) -> io::Result<Copied> {
-        let pipe = match source {
-            Source::Out => self.out,
-            Source::Err => self.err,
-        };
-        match pipe {
-            Some(pipe) => {
-                if let Some(foreseen) = self.foreseen.take() {
-                    return Ok(foreseen);
-                }
-                let asked = window(bytes_max);
-                let copied = copy::splice_pipe(pipe, self.socket, asked, false)?;
-                if matches!(copied, Copied::Moved(bytes) if bytes < asked) {
-                    let is_empty = copy::bytes_readable(pipe)? == 0;
-                    self.foreseen =
-                        Some(if is_empty { Copied::SourceEmpty } else { Copied::SinkFull });
-                }
-                Ok(self.count(copied))
-            }
-            None => Ok(Copied::SourceEnded),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sys::fd::AsFd as _;
-    use crate::sys::pipe::{new_pipe, write};
     use crate::sys::scratch::{Scratch, socket_pair};
-
-    #[test]
-    fn a_pipe_that_gave_less_than_was_asked_for_is_not_asked_again() -> io::Result<()> {
-        let (near, _far) = socket_pair()?;
-        let (pipe, writer) = new_pipe()?;
-        write(writer.as_fd(), b"hello")?;
-        let mut sink = SocketSink::new(near.as_fd(), None, Some(pipe.as_fd()), None);
-        assert_eq!(sink.splice_from(Source::Out, 2)?, Copied::Moved(2));
-        assert_eq!(sink.splice_from(Source::Out, 4)?, Copied::Moved(3));
-        write(writer.as_fd(), b"more")?;
-        assert_eq!(sink.splice_from(Source::Out, 4)?, Copied::SourceEmpty, "as it was seen before");
-        assert_eq!(sink.splice_from(Source::Out, 4)?, Copied::Moved(4));
-        Ok(())
-    }
 
     #[test]
     fn a_window_is_looked_at_once_and_no_further_than_the_file_s_end() -> io::Result<()> {
@@ -181,13 +130,13 @@ mod tests {
         let bytes = usize::try_from(end).expect("two windows fit in memory");
         scratch.write("file", &vec![7; bytes])?;
         let file = scratch.open("file")?;
-        let mut sink = SocketSink::new(near.as_fd(), Some(file.as_fd()), None, None);
+        let mut sink = SocketSink::new(near.as_fd(), Some(file.as_fd()));
         sink = sink.looked_at(end, 0);
         let Copied::Moved(first) = sink.send_file(0, 4096)? else { panic!("nothing was sent") };
         assert_eq!((sink.warm_to(), sink.sent()), (WINDOW_BYTES, first as u64));
         sink.send_file(4096, 4096)?;
         assert_eq!(sink.warm_to(), WINDOW_BYTES);
-        let mut sink = SocketSink::new(near.as_fd(), Some(file.as_fd()), None, None);
+        let mut sink = SocketSink::new(near.as_fd(), Some(file.as_fd()));
         sink = sink.looked_at(5000, 0);
         sink.send_file(4096, 100)?;
         assert_eq!(sink.warm_to(), 5000);

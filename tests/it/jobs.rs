@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Peer, Scratch, Server, process, wait_until};
+use crate::support::{FramedPeer, Peer, Scratch, Server, process, wait_until};
 
 fn shell(args: &[&str]) -> Server {
     Server::line(&[&["--run", "shell"], args].concat())
@@ -188,4 +188,51 @@ fn fifty_commands_at_once_all_end_and_are_reaped() {
         peer.expect_in_step();
     }
     wait_until("no child is left", || process::children(server.pid()).is_empty());
+}
+
+/// Commands that read back what they wrote, at the same time as the server does.
+const THIEVES: [&str; 3] = [
+    "exec 3>&1; yes & cat /proc/self/fd/3 >/dev/null",
+    "exec 3>&1; while :; do echo word; done & cat /proc/self/fd/3 >/dev/null",
+    "exec 3>&2; yes >&2 & cat /proc/self/fd/3 >/dev/null",
+];
+
+#[test]
+fn a_command_that_reads_its_own_output_back_holds_up_nobody() {
+    let server = shell(&["--workers", "1", "--run-timeout", "1"]);
+    for command in THIEVES {
+        let mut plain = server.peer("line");
+        plain.say(format!("run {command}\n"));
+        let mut framed = server.framed();
+        framed.say(format!("run {command}\n"));
+        for _ in 0..20 {
+            server.peer("line").expect_in_step();
+        }
+        assert_eq!(framed.expect_reply().last.key("code"), "timeout", "{command}");
+        framed.expect_in_step();
+        plain.half_close();
+        let rest = plain.expect_rest();
+        assert!(rest.ends_with(b"error timeout: the command took too long\n"), "{command}");
+    }
+}
+
+#[test]
+fn a_command_that_takes_back_what_nobody_read_keeps_its_frames_in_step() {
+    let server = shell(&["--workers", "1"]);
+    let scratch = Scratch::new();
+    let (mut peer, _) = FramedPeer::negotiate(Peer::narrow(server.v4("line")));
+    let taken = scratch.join("taken");
+    peer.say(format!(
+        "run exec 3>&1; yes & sleep 1; kill $!; timeout 1 cat /proc/self/fd/3 >/dev/null; \
+         echo taken >{}; sleep 1000\n",
+        taken.display()
+    ));
+    wait_until("the command has taken back what is in its pipe", || taken.exists());
+    peer.peer.widen();
+    assert_eq!(peer.expect_own().kind, "out");
+    peer.say("cancel\nafter\n");
+    assert_eq!(peer.expect_reply().last.key("code"), "cancelled");
+    peer.expect_done();
+    assert_eq!(peer.expect_done().text(), "after");
+    server.peer("line").expect_in_step();
 }

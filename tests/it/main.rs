@@ -27,6 +27,7 @@ mod listing;
 mod netcats;
 mod options;
 mod policy;
+mod rest;
 mod run;
 mod services;
 mod stats;

@@ -12,7 +12,6 @@ use landline::protocol::reply;
 use landline::protocol::session::Session;
 use landline::protocol::speech::Service;
 use landline::transfer::outqueue::OutQueue;
-use landline::transfer::segment::{Source, TO_ITS_END};
 
 use crate::intake::Intake;
 use crate::random::Random;
@@ -22,7 +21,7 @@ use crate::script::{Ends, Job, Reads};
 const PIPE_BYTES: usize = 200;
 
 enum Mode {
-    Spliced,
+    Plain,
     Framed,
     /// What was written and not yet read, in order.
     Captured(Capture, VecDeque<(Output, Vec<u8>)>),
@@ -50,24 +49,20 @@ impl Running {
         job: &Job,
         intake: Option<Intake>,
         session: &Session,
-        output: &mut OutQueue,
     ) -> Self {
         let mode = match session.speech().service {
             Service::Exec => Mode::Captured(Capture::new(session.is_bare()), VecDeque::new()),
             _ if session.is_framed() => Mode::Framed,
-            _ => Mode::Spliced,
+            _ => Mode::Plain,
         };
-        let is_spliced = matches!(mode, Mode::Spliced);
+        let is_plain = matches!(mode, Mode::Plain);
         let is_terminal = job.reads.is_some_and(|reads| reads.is_terminal);
-        if is_spliced {
-            output.push_pipe(Source::Out, TO_ITS_END);
-        }
         Self {
             job: number,
             pipes: [VecDeque::new(), VecDeque::new()],
             is_ended: false,
             mode,
-            is_open: [true, !is_spliced && !is_terminal],
+            is_open: [true, !is_plain && !is_terminal],
             reads: job.reads.filter(|_| intake.is_some()),
             intake,
             writes: job.writes.iter().rev().cloned().collect(),
@@ -76,7 +71,7 @@ impl Running {
     }
 
     /// The command does something: it writes, or comes to its end.
-    pub(crate) fn go_on(&mut self, ends: Ends, output: &mut OutQueue, random: &mut Random) {
+    pub(crate) fn go_on(&mut self, ends: Ends, random: &mut Random) {
         if self.verdict.is_none() && self.reads.is_some() {
             return self.read(random);
         }
@@ -89,7 +84,7 @@ impl Running {
         let ending = match ends {
             Ends::Status(status) => Ending::Status(status),
             Ends::Signal(name) => Ending::Signal(name.to_owned()),
-            Ends::TimesOut => return self.stop(Code::Timeout, output),
+            Ends::TimesOut => return self.stop(Code::Timeout),
             Ends::Never | Ends::NotFound | Ends::Busy => return,
         };
         self.verdict = Some(Outcome::Ran(ending));
@@ -119,7 +114,7 @@ impl Running {
         let pipe = usize::from(is_err && self.is_open[1]);
         let there = match &mut self.mode {
             Mode::Captured(_, unread) => unread.len() * 20,
-            Mode::Spliced | Mode::Framed => self.pipes[pipe].len(),
+            Mode::Plain | Mode::Framed => self.pipes[pipe].len(),
         };
         let room = PIPE_BYTES.saturating_sub(there).min(bytes.len());
         let count = random.below(room + 1);
@@ -137,26 +132,19 @@ impl Running {
     }
 
     /// Ends it before its time; what is in its pipes is sent still.
-    pub(crate) fn stop(&mut self, code: Code, output: &mut OutQueue) {
+    pub(crate) fn stop(&mut self, code: Code) {
         self.verdict = Some(Outcome::Refused(Refusal::new(code, "it was stopped")));
         self.reads = None;
         self.intake.iter_mut().for_each(Intake::close);
         self.writes.clear();
         self.is_ended = true;
-        if matches!(self.mode, Mode::Spliced) && output.cut_pipes() {
-            output.push_pipe(Source::Out, self.pipes[0].len() as u64);
-            self.is_open[0] = false;
-        }
     }
 
     /// A pipe is looked at.
     pub(crate) fn on_pipe(&mut self, output: &mut OutQueue, random: &mut Random) {
         match &mut self.mode {
-            Mode::Spliced => {}
-            Mode::Framed => {
-                let source = if random.one_in(2) { Source::Out } else { Source::Err };
-                self.queue_frame(source, output);
-            }
+            Mode::Plain => self.pass_on(0, output, random),
+            Mode::Framed => self.pass_on(random.below(2), output, random),
             Mode::Captured(capture, unread) => match unread.pop_front() {
                 Some((from, bytes)) => output.push(capture.on_output(from, &bytes)),
                 None if self.is_ended => self.is_open = [false; 2],
@@ -165,29 +153,23 @@ impl Running {
         }
     }
 
-    fn queue_frame(&mut self, source: Source, output: &mut OutQueue) {
-        let pipe = source as usize;
-        if !self.is_open[pipe] || output.has_pipe(source) {
+    /// Reads a pipe, as far as it likes.
+    fn pass_on(&mut self, pipe: usize, output: &mut OutQueue, random: &mut Random) {
+        let there = self.pipes[pipe].len();
+        if there == 0 {
+            self.is_open[pipe] &= !self.is_ended;
             return;
         }
-        let bytes = self.pipes[pipe].len() as u64;
-        if bytes == 0 {
-            self.is_open[pipe] = !self.is_ended;
-            return;
+        let bytes: Vec<u8> = self.pipes[pipe].drain(..random.between(1, there)).collect();
+        match self.mode {
+            Mode::Plain => output.push(bytes),
+            _ => output.push(reply::frame(["out", "err"][pipe], &[], &bytes)),
         }
-        let kind = if source == Source::Out { "out" } else { "err" };
-        output.push(reply::header(kind, bytes, &[]));
-        output.push_pipe(source, bytes);
-    }
-
-    /// A splice found the pipe drained and without a writer.
-    pub(crate) fn on_source_ended(&mut self) {
-        self.is_open[0] = false;
     }
 
     /// How it came out, once nothing of it is left to be sent.
-    pub(crate) fn outcome(&mut self, output: &OutQueue) -> Option<Outcome> {
-        if self.is_open != [false; 2] || output.has_source() || !self.writes.is_empty() {
+    pub(crate) fn outcome(&mut self) -> Option<Outcome> {
+        if self.is_open != [false; 2] || !self.writes.is_empty() {
             return None;
         }
         let verdict = self.verdict.take()?;

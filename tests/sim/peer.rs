@@ -252,7 +252,7 @@ impl<'a> Peer<'a> {
                 *next = *end;
                 why.get_or_insert(refusal);
             }
-            Some(Task::Running(running)) => running.stop(Code::Cancelled, &mut self.output),
+            Some(Task::Running(running)) => running.stop(Code::Cancelled),
             Some(Task::Upload(storing)) => storing.stop(refusal),
             None => {}
         }
@@ -288,7 +288,7 @@ impl<'a> Peer<'a> {
                     };
                     return self.on_outcome(desk, outcome);
                 }
-                let running = Running::begin(number, job, intake, &self.session, &mut self.output);
+                let running = Running::begin(number, job, intake, &self.session);
                 self.task = Some(Task::Running(Box::new(running)));
             }
         }
@@ -371,7 +371,6 @@ impl<'a> Peer<'a> {
     fn dismiss(&mut self) {
         self.task = None;
         self.held.clear();
-        self.output.cut_pipes();
         if self.is_sink_full || self.output.has_source() {
             self.fate = Some(Fate::Gone);
             return;

@@ -36,15 +36,13 @@ impl Peer<'_> {
     }
 
     pub(crate) fn liar<'l>(&'l mut self, desk: &'l mut Desk<'_>) -> Liar<'l> {
-        let (mut file, mut pipes): (&[u8], _) = (&[], None);
-        match &mut self.task {
-            Some(Task::Download { file: number, .. }) => file = &desk.scene.files[*number].content,
-            Some(Task::Running(running)) => pipes = Some((&mut running.pipes, running.is_ended)),
-            Some(Task::Awaited { .. } | Task::Upload(_)) | None => {}
-        }
+        let file: &[u8] = match &self.task {
+            Some(Task::Download { file: number, .. }) => &desk.scene.files[*number].content,
+            _ => &[],
+        };
         let (stinginess, is_gone) = (self.script.stinginess, self.is_broken);
         let (random, taken) = (&mut desk.random, &mut self.received);
-        Liar { random, taken, file, pipes, stinginess, is_gone }
+        Liar { random, taken, file, stinginess, is_gone }
     }
 
     fn advance_task(&mut self, desk: &mut Desk<'_>) {
@@ -61,7 +59,7 @@ impl Peer<'_> {
             Some(Task::Download { refusal, .. }) if !self.output.has_source() => {
                 Some(refusal.take().map_or(Outcome::Sent, Outcome::Refused))
             }
-            Some(Task::Running(running)) => running.outcome(&self.output),
+            Some(Task::Running(running)) => running.outcome(),
             _ => None,
         };
         if let Some(outcome) = outcome {
@@ -78,7 +76,6 @@ impl Peer<'_> {
                 let text = "the file became shorter";
                 refusal.get_or_insert(Refusal::new(Code::Truncated, text));
             }
-            Some(Task::Running(running)) => running.on_source_ended(),
             _ => self.fate = Some(Fate::Reset),
         }
     }

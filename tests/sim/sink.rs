@@ -2,11 +2,9 @@
 //!
 //! What it does not do: lose or change a byte. What it says it moved is in `taken`, in order.
 
-use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
 use landline::sys::copy::Copied;
-use landline::transfer::segment::Source;
 use landline::transfer::sink::Sink;
 
 use crate::random::Random;
@@ -18,8 +16,6 @@ pub(crate) struct Liar<'a> {
     pub(crate) taken: &'a mut Vec<u8>,
     /// What is really there of the file that is sent.
     pub(crate) file: &'a [u8],
-    /// What is in the command's pipes, and whether their writers are gone.
-    pub(crate) pipes: Option<(&'a mut [VecDeque<u8>; 2], bool)>,
     /// How rarely the client takes something: never 0.
     pub(crate) stinginess: usize,
     /// Whether writing to this peer fails from now on.
@@ -70,23 +66,6 @@ impl Sink for Liar<'_> {
         let there = &there[..there.len().min(usize::try_from(bytes_max).unwrap_or(usize::MAX))];
         let moved = self.whim(there.len())?;
         self.taken.extend_from_slice(&there[..moved]);
-        Ok(if moved == 0 { Copied::SinkFull } else { Copied::Moved(moved) })
-    }
-
-    fn splice_from(&mut self, source: Source, bytes_max: u64) -> io::Result<Copied> {
-        let Some((pipes, is_ended)) = &mut self.pipes else { return Ok(Copied::SourceEnded) };
-        let is_ended = *is_ended;
-        let there = pipes[source as usize].len();
-        if there == 0 {
-            return Ok(if is_ended { Copied::SourceEnded } else { Copied::SourceEmpty });
-        }
-        if self.random.one_in(8) {
-            return Ok(Copied::SourceEmpty);
-        }
-        let moved = self.whim(there.min(usize::try_from(bytes_max).unwrap_or(usize::MAX)))?;
-        if let Some((pipes, _)) = &mut self.pipes {
-            self.taken.extend(pipes[source as usize].drain(..moved));
-        }
         Ok(if moved == 0 { Copied::SinkFull } else { Copied::Moved(moved) })
     }
 }

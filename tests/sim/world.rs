@@ -100,7 +100,7 @@ impl<'a> World<'a> {
             4 => {
                 if let Some(Task::Running(running)) = &mut peer.task {
                     let ends = desk.scene.jobs[running.job].ends;
-                    running.go_on(ends, &mut peer.output, &mut desk.random);
+                    running.go_on(ends, &mut desk.random);
                 }
             }
             5 => {

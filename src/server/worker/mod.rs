@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::accept::Acceptor;
+use super::command::Source;
 use super::config::Settings;
 use super::connection::{Connection, Fate, Task, Why};
 use super::desk::{Common, Desk};
@@ -39,7 +40,6 @@ use crate::sys::clock::Clock;
 use crate::sys::epoll::{Event, Events, Interest};
 use crate::sys::fd::AsFd;
 use crate::sys::{host, socket};
-use crate::transfer::segment::Source;
 
 /// Events taken in one turn.
 const EVENTS_PER_TURN: usize = 512;
@@ -253,16 +253,13 @@ impl Worker {
                     connection.on_gone(error.as_ref().map_or(Why::Gone, Why::of));
                 }
             }
-            Facet::Out => on_pipe(connection, Source::Out, scratch),
-            Facet::Err => on_pipe(connection, Source::Err, scratch),
-            Facet::In => {
-                if let Some(Task::Command(command)) = connection.task.as_deref_mut() {
-                    command.on_writable();
-                }
-            }
-            Facet::Child => {
-                if let Some(Task::Command(command)) = connection.task.as_deref_mut() {
-                    command.on_child(desk);
+            facet => {
+                let Some(Task::Command(command)) = connection.task.as_deref_mut() else { return };
+                match facet {
+                    Facet::Out => command.on_pipe(Source::Out, event.gone),
+                    Facet::Err => command.on_pipe(Source::Err, event.gone),
+                    Facet::In => command.on_writable(event.gone),
+                    Facet::Child | Facet::Socket => command.on_child(desk),
                 }
             }
         });
@@ -412,15 +409,6 @@ impl Worker {
             }
         }
         say_closed(desk, &connection, why);
-    }
-}
-
-fn on_pipe(connection: &mut Connection, source: Source, scratch: &mut [u8]) {
-    connection.flags.is_source_empty = false;
-    if let Some(Task::Command(command)) = connection.task.as_deref_mut()
-        && command.on_pipe(source, &mut connection.output, scratch).is_err()
-    {
-        connection.fate = Some(Fate::Gone(Why::Internal));
     }
 }
 
