@@ -4,15 +4,16 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::config::{Listen, ListenAddress};
 use super::supervisor::StartError;
 use crate::protocol::speech::Speech;
 use crate::sys::errno;
 use crate::sys::fd::{AsFd, BorrowedFd, OwnedFd};
+use crate::sys::inherit;
 use crate::sys::socket::{self, Local};
-use crate::sys::{inherit, unix_path};
+use crate::sys::unix_path::{self, UnixPath};
 
 /// How often a free port is asked for until both families have it.
 const PORT_TRIES: usize = 16;
@@ -29,22 +30,6 @@ pub(crate) struct Listener {
     pub(crate) socket: OwnedFd,
     pub(crate) speech: Speech,
     pub(crate) local: Local,
-}
-
-/// The path of a Unix socket made here; removed when dropped, if it is still that socket.
-#[derive(Debug)]
-pub(crate) struct UnixPath {
-    path: PathBuf,
-    inode: u64,
-}
-
-impl Drop for UnixPath {
-    fn drop(&mut self) {
-        if unix_path::inode(&self.path).is_ok_and(|inode| inode == self.inode) {
-            // Somebody may have been faster; it is gone either way.
-            let _ = unix_path::remove(&self.path);
-        }
-    }
 }
 
 /// Sockets that listen, and what is to be removed once they do not.
@@ -164,16 +149,8 @@ impl Opened {
         let refuse = |error: io::Error| {
             StartError::system(&format!("--listen unix:{}: {error}", path.display()))
         };
-        let socket = match socket::listen_unix(path) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_dead(path) => {
-                unix_path::remove(path).map_err(refuse)?;
-                socket::listen_unix(path)
-            }
-            other => other,
-        }
-        .map_err(refuse)?;
-        let inode = unix_path::inode(path).map_err(refuse)?;
-        self.paths.push(UnixPath { path: path.to_owned(), inode });
+        let (socket, path_made) = unix_path::listen(path).map_err(refuse)?;
+        self.paths.push(path_made);
         self.listeners.push(Listener { socket, speech, local: Local::Unix(path.to_owned()) });
         Ok(())
     }
@@ -205,13 +182,6 @@ fn prepare(socket: BorrowedFd<'_>, send_timeout_ms: u64) -> io::Result<()> {
 pub(crate) fn detect_dead_peers(socket: BorrowedFd<'_>, send_timeout_ms: u64) -> io::Result<()> {
     let untaken_ms = (send_timeout_ms < u64::MAX).then(|| send_timeout_ms.max(UNTAKEN_MS_MIN));
     socket::set_dead_peer_detection(socket, KEEP_ALIVE, untaken_ms)
-}
-
-/// Whether a path is a socket that nobody listens on any more.
-fn is_dead(path: &Path) -> bool {
-    unix_path::is_socket(path)
-        && socket::connect_unix(path)
-            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// Whether an error of the first, IPv6 listener means that there is no IPv6.

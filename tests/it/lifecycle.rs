@@ -5,8 +5,8 @@
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixDatagram, UnixListener};
-use std::process::Command;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::Signal;
 
@@ -84,6 +84,74 @@ fn a_socket_left_behind_is_replaced_but_no_other_file_is() {
     let outcome = run_to_end(&["-l", &format!("line@unix:{}", precious.display())]);
     assert_ne!(outcome.status, Some(0), "{outcome:?}");
     assert_eq!(fs::read(&precious).expect("it is still there"), b"data");
+}
+
+/// Servers that are killed in the end.
+struct Rivals(Vec<Child>);
+
+impl Rivals {
+    /// Starts `landline serve -l LISTEN` so many times at once.
+    fn start(count: usize, listen: &str) -> Self {
+        let start = || {
+            let mut command = program();
+            command.args(["serve", "-l", listen]).stderr(Stdio::null());
+            command.spawn().expect("the program starts")
+        };
+        Self((0..count).map(|_| start()).collect())
+    }
+
+    /// How many have ended.
+    fn ended(&mut self) -> usize {
+        let all = self.0.iter_mut();
+        all.filter_map(|child| child.try_wait().expect("it is our child")).count()
+    }
+}
+
+impl Drop for Rivals {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+#[test]
+fn of_servers_that_start_at_once_on_a_socket_left_behind_one_gets_it() {
+    const RIVALS: usize = 12;
+    let scratch = Scratch::new();
+    let path = scratch.join("socket");
+    let unix = format!("line@unix:{}", path.display());
+    for _ in 0..10 {
+        drop(fs::remove_file(&path));
+        drop(UnixListener::bind(&path).expect("a socket"));
+        let mut rivals = Rivals::start(RIVALS, &unix);
+        wait_until("all but one have ended", || rivals.ended() == RIVALS - 1);
+        Peer::unix(&path).expect_in_step();
+        assert_eq!(rivals.ended(), RIVALS - 1, "the one goes on");
+    }
+}
+
+#[test]
+fn a_socket_that_another_server_took_over_is_left_to_it() {
+    let scratch = Scratch::new();
+    let path = scratch.join("socket");
+    let unix = format!("line@unix:{}", path.display());
+    let mut old = Server::start(&["-l", &unix, "--run", "shell", "--drain", "600"]);
+    let mut peer = Peer::unix(&path);
+    let go = scratch.text("go");
+    peer.say(format!("run echo on; while ! test -e {go}; do sleep 0.05; done\n"));
+    peer.expect("on\n");
+    old.signal(Signal::SIGTERM);
+    // While the old one finishes what is in progress, the new one starts.
+    old.expect_log("stopping");
+    wait_until("the old one listens no more", || UnixStream::connect(&path).is_err());
+    let _new = Server::start(&["-l", &unix]);
+    scratch.write("go", "");
+    peer.expect_error("stopping");
+    drop(peer);
+    assert_eq!(old.expect_exit().code(), Some(0));
+    Peer::unix(&path).expect_in_step();
 }
 
 #[test]
