@@ -30,17 +30,20 @@ const ACCEPTS_PER_TURN: usize = 64;
 const PAUSE_MS: u64 = 100;
 /// Connections over the limit that are told so at once, rather than merely closed.
 const REFUSED_MAX: usize = 256;
+/// Connections at once for metrics. Scrapers make one each, for a moment.
+const SCRAPES_MAX: usize = 64;
 
 /// What takes connections in.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     listeners: Vec<Listener>,
+    /// Users' connections from each address that has any.
     per_address: HashMap<IpAddr, usize>,
     /// A descriptor to give up when there is no other, to be able to refuse.
     reserve: Option<OwnedFd>,
     /// When to listen again, where that had to stop.
     paused_until_ms: Option<u64>,
-    /// Connections of the metrics listener, which count against no limit.
+    /// Connections for metrics, which take no places of users.
     metrics_seats: Arc<AtomicUsize>,
     /// Connections that are being told that they cannot stay.
     refused_seats: Arc<AtomicUsize>,
@@ -131,7 +134,7 @@ impl Acceptor {
         }
     }
 
-    /// A peer from this address is gone.
+    /// A connection that counted for this address is gone.
     pub(crate) fn on_left(&mut self, host: IpAddr) {
         if let Some(count) = self.per_address.get_mut(&host) {
             *count -= 1;
@@ -141,26 +144,30 @@ impl Acceptor {
         }
     }
 
+    /// Counts a connection for its address; false if there are as many as there may be.
+    fn enter(&mut self, peer: Peer, per_address_max: usize) -> bool {
+        let Peer::Inet(address) = peer else { return true };
+        let count = self.per_address.entry(address.ip()).or_default();
+        let is_in = *count < per_address_max;
+        *count += usize::from(is_in);
+        is_in
+    }
+
     /// Decides whether a connection may stay. `None` where it is not even told that it may not.
     fn judge(&mut self, mut arrival: Arrival, desk: &Desk) -> Option<Arrival> {
         let limits = &desk.settings.limits;
-        let taken = desk.common.seats.load(Ordering::Relaxed);
-        let from_there = match arrival.peer {
-            Peer::Inet(address) => {
-                let count = self.per_address.entry(address.ip()).or_default();
-                *count += 1;
-                *count
-            }
-            Peer::Unix => 0,
-        };
+        let is_scrape = arrival.speech.service == Service::Metrics;
+        let taken = |seats: &AtomicUsize| seats.load(Ordering::Relaxed);
         let origin = Connection::origin(arrival.peer, arrival.uid);
         let refusal = if !desk.settings.allow.is_empty() && !allows(&desk.settings.allow, &origin) {
             Refusal::new(Code::Denied, "this server does not serve your address")
-        } else if arrival.speech.service == Service::Metrics {
+        } else if is_scrape && taken(&self.metrics_seats) > SCRAPES_MAX {
+            Refusal::new(Code::Busy, "too many connections for metrics")
+        } else if is_scrape {
             return Some(arrival);
-        } else if taken > limits.connections_max {
+        } else if taken(&desk.common.seats) > limits.connections_max {
             Refusal::new(Code::Busy, "too many connections: try again")
-        } else if from_there > limits.per_address_max {
+        } else if !self.enter(arrival.peer, limits.per_address_max) {
             Refusal::new(Code::Busy, "too many connections from your address: try again")
         } else {
             return Some(arrival);
@@ -168,10 +175,7 @@ impl Acceptor {
         desk.stats().refused.add(1);
         let fields: [Field<'_>; 2] = [("peer", &arrival.peer), ("why", &refusal.text)];
         desk.common.log.say(Level::Info, "refused", &fields);
-        if self.refused_seats.load(Ordering::Relaxed) >= REFUSED_MAX {
-            if let Peer::Inet(address) = arrival.peer {
-                self.on_left(address.ip());
-            }
+        if is_scrape || taken(&self.refused_seats) >= REFUSED_MAX {
             return None;
         }
         arrival.seat = Seat::take(&self.refused_seats);

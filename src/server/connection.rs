@@ -22,6 +22,7 @@ use crate::protocol::limits::{BARE_DECIDE_MS, OUTPUT_BYTES_HIGH, OUTPUT_BYTES_LO
 use crate::protocol::line::{Framer, Framing};
 use crate::protocol::refusal::Code;
 use crate::protocol::session::{Permit, Session};
+use crate::protocol::speech::Service;
 use crate::reactor::slab::Slab;
 use crate::reactor::token::PeerId;
 use crate::service::policy::{Commands, Origin, allows};
@@ -137,7 +138,7 @@ pub(crate) struct Connection {
     pub(crate) watched: Option<Interest>,
     pub(crate) flags: Flags,
     /// Its place among the connections there may be, held for as long as it is there.
-    _seat: Seat,
+    pub(crate) seat: Seat,
 }
 
 /// What is so, or not, of a connection.
@@ -186,7 +187,7 @@ impl Connection {
             bytes_out: 0,
             watched: None,
             flags: Flags::default(),
-            _seat: seat,
+            seat,
         }
     }
 
@@ -281,6 +282,9 @@ impl Connection {
     /// When what it does is to come to an end.
     pub(crate) fn own_deadline_ms(&self, limits: &Limits) -> u64 {
         match (&self.fate, self.task.as_deref()) {
+            (None | Some(Fate::Finish(_)), _) if self.is_scrape() => {
+                self.scrape_deadline_ms(limits)
+            }
             (Some(Fate::Dismiss(_, until_ms) | Fate::Linger(_, until_ms)), _) => *until_ms,
             // What a thread has in hand comes to its end first.
             (None, Some(Task::Upload(upload))) if upload.is_stopped() => u64::MAX,
@@ -292,6 +296,17 @@ impl Connection {
             (None, None) if self.is_idle() => self.active_ms.saturating_add(limits.idle_timeout_ms),
             _ => u64::MAX,
         }
+    }
+
+    /// Whether it came for metrics.
+    pub(crate) fn is_scrape(&self) -> bool {
+        self.session.speech().service == Service::Metrics
+    }
+
+    /// When a request for metrics has to be over, answered and taken, however it comes. The clock
+    /// of connections knows seconds alone: they are rounded up.
+    fn scrape_deadline_ms(&self, limits: &Limits) -> u64 {
+        (u64::from(self.opened_s) + 1) * 1000 + SCRAPE_MS_MAX.min(limits.idle_timeout_ms)
     }
 
     /// Whether bytes have come and it is not known whether a newline will.
@@ -350,6 +365,9 @@ fn permit(peer: Peer, uid: Option<u32>, settings: &Settings) -> Permit {
         _ => Permit::Denied,
     }
 }
+
+/// Longest time for a request for metrics, in milliseconds, where `--idle-timeout` is no shorter.
+const SCRAPE_MS_MAX: u64 = 10_000;
 
 /// Bytes of user memory an idle peer may cost: its slot in the slab, its timer, and nothing else.
 const IDLE_BYTES_MAX: usize = 256;

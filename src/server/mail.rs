@@ -53,6 +53,11 @@ impl Seat {
         taken.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(taken))
     }
+
+    /// Whether it is one of these.
+    pub(crate) fn is_of(&self, taken: &Arc<AtomicUsize>) -> bool {
+        Arc::ptr_eq(&self.0, taken)
+    }
 }
 
 impl Drop for Seat {

@@ -112,7 +112,7 @@ impl Connection {
         } else if matches!(self.fate, Some(Fate::Finish(_))) {
             // It said goodbye, and what it asked for does not come to an end.
             self.fate = Some(Fate::Reset(Why::Told(Code::Timeout)));
-        } else if self.fate.is_none() && self.is_idle() {
+        } else if self.fate.is_none() && (self.is_idle() || self.is_scrape()) {
             let text = "no request came for too long";
             self.dismiss(desk, &Refusal::new(Code::Timeout, text));
         }

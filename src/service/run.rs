@@ -37,8 +37,9 @@ pub struct Slot(Arc<AtomicUsize>);
 impl Slot {
     /// Takes a place; `busy` where all `runs_max` are taken.
     pub fn take(taken: &Arc<AtomicUsize>, runs_max: usize) -> Result<Self, Refusal> {
-        if taken.fetch_add(1, Ordering::Relaxed) >= runs_max {
-            taken.fetch_sub(1, Ordering::Relaxed);
+        let one_more = |count| (count < runs_max).then_some(count + 1);
+        let is_full = taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err();
+        if is_full {
             let text = format!("{runs_max} commands are running already: try again");
             return Err(Refusal::new(Code::Busy, text));
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::options::http_get;
 use crate::support::server::{NAME, has_ipv6};
 use crate::support::{FramedPeer, Peer, Scratch, Server, wait_until};
 
@@ -44,6 +45,76 @@ fn one_address_may_be_limited_alone() {
         Peer::tcp(server.v6("line")).expect_in_step();
     }
     first.expect_in_step();
+}
+
+#[test]
+fn who_was_refused_takes_no_place_of_its_address() {
+    let server = Server::line(&["--max-per-address", "1"]);
+    let mut first = server.peer("line");
+    first.expect_in_step();
+    let mut refused = Vec::new();
+    let mut refuse = || {
+        let mut peer = server.peer("line");
+        peer.say("hello\n");
+        let line = peer.expect_line();
+        // It stays, though the server has said that it is to go.
+        refused.push(peer);
+        line
+    };
+    assert!(refuse().starts_with("error busy: "));
+    drop(first);
+    wait_until("there is room again", || refuse() == "hello");
+}
+
+#[test]
+fn scrapes_and_users_take_no_places_of_each_other() {
+    let args = ["--metrics", "127.0.0.1:0", "--max-per-address", "1", "--max-connections", "1"];
+    let server = Server::line(&args);
+    let scrapes: Vec<_> = (0..3).map(|_| server.peer("metrics")).collect();
+    let mut user = server.peer("line");
+    user.expect_in_step();
+    server.peer("line").expect_error("busy");
+    http_get(&server, "/metrics");
+    user.expect_in_step();
+    drop(scrapes);
+    user.reset();
+    wait_until("there is room again", || {
+        let mut peer = server.peer("line");
+        peer.say("hello\nquit\n");
+        peer.expect_gone() == b"hello\n"
+    });
+}
+
+#[test]
+fn scrapes_have_a_limit_of_their_own() {
+    let server = Server::line(&["--metrics", "127.0.0.1:0", "--max-connections", "0"]);
+    let mut scrapes: Vec<_> = (0..100).map(|_| server.peer("metrics")).collect();
+    scrapes.last_mut().expect("there are many").expect_gone();
+    server.peer("line").expect_in_step();
+    drop(scrapes);
+    wait_until("there is room again", || {
+        let mut peer = server.peer("metrics");
+        peer.say_what_fits(b"GET /metrics HTTP/1.1\r\n\r\n", Duration::from_secs(5));
+        peer.expect_gone().starts_with(b"HTTP/1.1 200 ")
+    });
+}
+
+#[test]
+fn a_scrape_that_dribbles_is_closed() {
+    let server = Server::line(&["--metrics", "127.0.0.1:0", "--idle-timeout", "1"]);
+    for piece in ["x: y\r\n", "x"] {
+        let mut peer = server.peer("metrics");
+        peer.say("GET /metrics HTTP/1.1\r\n");
+        let mut stream = peer.second_handle();
+        let dribble = std::thread::spawn(move || {
+            while std::io::Write::write_all(&mut stream, piece.as_bytes()).is_ok() {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        assert_eq!(peer.expect_gone(), b"");
+        drop(peer);
+        dribble.join().expect("no panic in the thread");
+    }
 }
 
 #[test]

@@ -402,7 +402,9 @@ impl Worker {
         }
         desk.stats().closed.add(1);
         desk.common.crew[desk.worker].peers.fetch_sub(1, Ordering::Relaxed);
-        if let Some(host) = connection.host() {
+        // Neither a scrape nor one that was refused counts for its address.
+        let is_user = connection.seat.is_of(&desk.common.seats);
+        if let Some(host) = connection.host().filter(|_| is_user) {
             match &mut self.acceptor {
                 Some(acceptor) => acceptor.on_left(host),
                 None => desk.common.crew[HOME].mailbox.post_bounded(Mail::Left(host)),
