@@ -5,6 +5,7 @@
 
 pub mod capture;
 pub mod effect;
+pub mod guard;
 pub mod input;
 pub mod limits;
 pub mod line;

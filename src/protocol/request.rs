@@ -166,14 +166,7 @@ pub fn send(operands: &[u8]) -> Result<Message<'_>, Refusal> {
     Ok(Message { users, text })
 }
 
-/// Whether the beginning of a line, the rest of which is not known, could be that of an HTTP
-/// request.
-pub fn begins_like_http(head: &[u8]) -> bool {
-    let method = head.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
-    method > 0 && head.get(method) == Some(&b' ')
-}
-
-/// Whether a line is the request line of HTTP/1 (RFC 9112, section 3).
+/// Whether a line is the request line of HTTP/1 (RFC 9112, section 3), for the metrics listener.
 pub fn is_http(line: &[u8]) -> bool {
     let mut words = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
@@ -391,6 +384,5 @@ mod tests {
         {
             assert!(!is_http(other.as_bytes()), "{other:?}");
         }
-        assert!(begins_like_http(b"POST /aaaa") && !begins_like_http(b"POSTaaaa"));
     }
 }

@@ -44,6 +44,9 @@ Connection: close\r\n\
 \r\n\
 This port speaks landline, not HTTP. Try: nc HOST PORT, help\n";
 
+/// What a TLS client is told (RFC 8446, section 6): a fatal alert, `protocol_version`.
+pub const NOT_TLS: &[u8] = b"\x15\x03\x01\x00\x02\x02\x46";
+
 /// What is answered on the metrics listener where something else than `/metrics` is asked for.
 pub const NO_SUCH_PAGE: &str = "HTTP/1.1 404 Not Found\r\n\
 Content-Length: 0\r\n\

@@ -150,7 +150,7 @@ impl Command {
         if let Some(intake) = &mut intake {
             intake.on_start(job.input.take());
         }
-        let mode = match session.speech().service {
+        let mode = match session.service() {
             _ if is_terminal => Mode::Terminal,
             Service::Exec => Mode::Captured(Capture::new(session.is_bare())),
             _ if session.is_framed() => Mode::Framed,
@@ -176,7 +176,7 @@ impl Command {
 
     /// The outcome of a command that could not be run.
     pub(crate) fn never_ran(session: &Session, ending: &Ending) -> Outcome {
-        match session.speech().service {
+        match session.service() {
             Service::Exec => Outcome::Text(Capture::new(session.is_bare()).on_end(ending)),
             _ => Outcome::Ran(ending.clone()),
         }

@@ -22,7 +22,7 @@ use crate::protocol::limits::{BARE_DECIDE_MS, OUTPUT_BYTES_HIGH, OUTPUT_BYTES_LO
 use crate::protocol::line::{Framer, Framing};
 use crate::protocol::refusal::Code;
 use crate::protocol::session::{Permit, Session};
-use crate::protocol::speech::Service;
+use crate::protocol::speech::{Service, Speech};
 use crate::reactor::slab::Slab;
 use crate::reactor::token::PeerId;
 use crate::service::policy::{Commands, Origin, allows};
@@ -161,6 +161,8 @@ pub(crate) struct Flags {
     pub(crate) is_known_to_room: bool,
     /// The server stops: the connection ends with the reply in progress.
     pub(crate) is_last_reply: bool,
+    /// It came to a listener that serves clients without newlines too.
+    pub(crate) may_be_bare: bool,
 }
 
 impl Connection {
@@ -186,9 +188,14 @@ impl Connection {
             bytes_in: 0,
             bytes_out: 0,
             watched: None,
-            flags: Flags::default(),
+            flags: Flags { may_be_bare: speech.bare, ..Flags::default() },
             seat,
         }
+    }
+
+    /// What its listener speaks, as the log says it.
+    pub(crate) fn speech(&self) -> Speech {
+        Speech { service: self.session.service(), bare: self.flags.may_be_bare }
     }
 
     /// The configuration was read again.
@@ -300,7 +307,7 @@ impl Connection {
 
     /// Whether it came for metrics.
     pub(crate) fn is_scrape(&self) -> bool {
-        self.session.speech().service == Service::Metrics
+        self.session.service() == Service::Metrics
     }
 
     /// When a request for metrics has to be over, answered and taken, however it comes. The clock

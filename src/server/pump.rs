@@ -75,6 +75,11 @@ impl Connection {
         let before = self.requests;
         let mut is_unfinished = false;
         self.pump_kept(desk, &terms);
+        if self.session.is_at_start()
+            && let Some(effect) = self.session.on_start(shown)
+        {
+            self.act(desk, effect, &terms);
+        }
         while self.takes_input() && cuts < CUTS_PER_TURN {
             // Only then may a message not be taken that was cut.
             let before = self.session.is_sending().then(|| self.framer.clone());
@@ -84,7 +89,9 @@ impl Connection {
                     Cut::TooLong { used: n } => {
                         (n, self.on_too_long(&shown[used..used + n], &terms))
                     }
-                    Cut::Dropped { used } => (used, Effect::Nothing),
+                    Cut::Dropped { used: n } => {
+                        (n, self.session.on_dropped(&shown[used..used + n]))
+                    }
                     Cut::Payload(piece) => (piece.len(), self.session.on_payload(piece)),
                     Cut::Unfinished => {
                         is_unfinished = true;

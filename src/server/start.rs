@@ -70,7 +70,7 @@ impl Connection {
             Peer::Inet(address) => (address.ip().to_string(), Some(address.port())),
             Peer::Unix => ("unix".to_owned(), None),
         };
-        let is_exec = self.session.speech().service == Service::Exec;
+        let is_exec = self.session.service() == Service::Exec;
         let has_own_err = is_exec || self.session.is_framed();
         let (stdin, terminal) = (request.stdin, Terminal::default());
         Ok(Order { slot, argv, remote_address, remote_port, has_own_err, stdin, terminal })

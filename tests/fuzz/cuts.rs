@@ -18,7 +18,7 @@ fn stamp() -> Stamp {
 }
 
 /// Conversations with something at every edge: endings, limits, payload, a change of style.
-const CORPUS: [&[u8]; 12] = [
+const CORPUS: [&[u8]; 16] = [
     b"",
     b"\n\r\n\n",
     b"one\ntwo\r\nthree\r\r\nfour",
@@ -31,6 +31,10 @@ const CORPUS: [&[u8]; 12] = [
     b"name alice\nsend all hi\nhi | bob\nget_list\nname bob\n",
     b"landline/1\nrun x\nping\nin 5\nab\ncdcancel\nstat f\nhello\neof 0\nquit\n",
     b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"\n\r\nx / HTTP/1.1\r\nHost: x\r\n\r\nping\n",
+    b"x /678901234567890123456789012345678901234567890 HTTP/1.1\r\nrun x\n",
+    b"GET /8901234567890123456789012345678901234567890 HTTP/1.1\r\nrun x\n",
+    b"hello\nGET / HTTP/1.1\nhOsT: x\nrun x\n",
 ];
 
 #[test]
@@ -106,7 +110,13 @@ impl Talk {
                     self.answer(session, outcome);
                     used += more;
                 }
-                Cut::Dropped { used: more } => used += more,
+                Cut::Dropped { used: more } => {
+                    let effect = session.on_dropped(&shown[used..used + more]);
+                    if !matches!(effect, Effect::Nothing) {
+                        self.say(effect);
+                    }
+                    used += more;
+                }
                 Cut::Payload(piece) => {
                     if let Effect::Feed(bytes) = session.on_payload(piece) {
                         self.raw.extend_from_slice(bytes);
@@ -137,7 +147,17 @@ impl Talk {
             self.raw.extend_from_slice(bytes);
             return None;
         }
-        self.out.push(format!("{effect:?} behind {} raw", self.raw.len()));
+        // Line by line: two replies, or one of both, are the same to the peer.
+        if let Effect::Reply(bytes) | Effect::End(bytes) = &effect {
+            for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+                self.out.push(format!("{} behind {} raw", line.escape_ascii(), self.raw.len()));
+            }
+        }
+        match &effect {
+            Effect::Reply(_) => {}
+            Effect::End(_) => self.out.push("the end".into()),
+            other => self.out.push(format!("{other:?} behind {} raw", self.raw.len())),
+        }
         match effect {
             Effect::Files(_) => Some(Outcome::Text(b"1 2 3\n".into())),
             Effect::Upload(_) => Some(Outcome::Stored(9)),

@@ -1,8 +1,7 @@
 //! Echo: whatever is no request comes back as it was, and so does everything on the `echo` service.
 
 use crate::support::server::has_ipv6;
-use crate::support::{Peer, Scratch, Seed};
-use crate::support::{Server, process};
+use crate::support::{Peer, Scratch, Seed, Server};
 
 #[test]
 fn a_line_comes_back_with_the_ending_it_came_with() {
@@ -303,42 +302,4 @@ fn a_health_check_leaves_no_line_in_the_log() {
     for line in server.log().iter().filter(|line| !line.starts_with("listening ")) {
         assert!(!addresses.iter().any(|address| line.contains(address)), "logged: {line}");
     }
-}
-
-#[test]
-fn a_browser_gets_http_400_from_every_service() {
-    let services = ["line", "hello", "exec", "chat", "talk", "line+bare", "exec+bare", "chat+bare"];
-    let listeners: Vec<_> =
-        services.iter().map(|service| format!("{service}@127.0.0.1:0")).collect();
-    let mut args = vec!["--run", "shell"];
-    for listener in &listeners {
-        args.extend(["-l", listener]);
-    }
-    let server = Server::start(&args);
-    let scratch = Scratch::new();
-    let trap = scratch.text("trap");
-    for service in services {
-        for start in ["GET / HTTP/1.1\r\n", "POST /x?y HTTP/1.1\r\n", "OPTIONS * HTTP/1.0\n"] {
-            let mut peer = server.peer(service);
-            peer.say(format!("{start}Host: localhost\r\n\r\nrun touch {trap}\ntouch {trap}\n"));
-            let answer = String::from_utf8(peer.expect_rest()).expect("it is text");
-            let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-            assert!(head.starts_with("HTTP/1.") && head[8..].starts_with(" 400 "), "{answer}");
-            assert!(body.to_lowercase().contains("landline"), "{answer}");
-        }
-    }
-    server.peer("line").expect_in_step();
-    assert!(!scratch.join("trap").exists(), "a web page ran a command");
-    assert_eq!(process::children(server.pid()), []);
-}
-
-#[test]
-fn only_a_first_line_can_be_of_a_browser() {
-    let server = Server::line(&[]);
-    let mut peer = server.peer("line");
-    peer.say("hello\nGET / HTTP/1.1\r\nGET me a pint\n");
-    peer.expect("hello\nGET / HTTP/1.1\r\nGET me a pint\n");
-    let mut thirsty = server.peer("line");
-    thirsty.say("GET drinks now\n");
-    thirsty.expect("GET drinks now\n");
 }

@@ -31,6 +31,7 @@ mod rest;
 mod run;
 mod services;
 mod stats;
+mod strangers;
 mod support;
 mod terminal;
 mod transfers;

@@ -120,7 +120,12 @@ impl Author<'_> {
     fn opening(&mut self, service: Service, is_bare: bool) -> Vec<Line> {
         let mut lines = Vec::new();
         if self.random.one_in(40) && service != Service::Echo && !is_bare {
-            let line = self.random.pick(&["GET / HTTP/1.1", "POST /a?b=c HTTP/1.0"]);
+            let line = self.random.pick(&[
+                "GET / HTTP/1.1",
+                "POST /a?b=c HTTP/1.0",
+                "x / HTTP/1.1",
+                "hOsT: x",
+            ]);
             lines.push(Line::new(Ask::Http, line));
         }
         match service {

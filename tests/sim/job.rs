@@ -50,7 +50,7 @@ impl Running {
         intake: Option<Intake>,
         session: &Session,
     ) -> Self {
-        let mode = match session.speech().service {
+        let mode = match session.service() {
             Service::Exec => Mode::Captured(Capture::new(session.is_bare()), VecDeque::new()),
             _ if session.is_framed() => Mode::Framed,
             _ => Mode::Plain,

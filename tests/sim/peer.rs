@@ -280,7 +280,7 @@ impl<'a> Peer<'a> {
                 let job = &desk.scene.jobs[number];
                 if job.ends == Ends::NotFound {
                     let ending = Ending::Status(127);
-                    let outcome = match self.session.speech().service {
+                    let outcome = match self.session.service() {
                         Service::Exec => {
                             Outcome::Text(Capture::new(self.session.is_bare()).on_end(&ending))
                         }

@@ -48,7 +48,9 @@ impl Peer<'_> {
                     let head = &shown[used..used + more];
                     (more, self.session.on_too_long(head, is_bare, &terms))
                 }
-                Cut::Dropped { used } => (used, Effect::Nothing),
+                Cut::Dropped { used: more } => {
+                    (more, self.session.on_dropped(&shown[used..used + more]))
+                }
                 Cut::Payload(piece) => (piece.len(), self.session.on_payload(piece)),
                 Cut::Unfinished => {
                     self.is_stalled = false;

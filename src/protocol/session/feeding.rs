@@ -36,7 +36,7 @@ pub(super) enum Payload {
 impl Session {
     /// How many bytes of payload follow this frame, whatever becomes of it.
     pub fn payload_bytes(&self, frame: &Frame<'_>) -> u64 {
-        match self.speech.service {
+        match self.service {
             Service::Line => input::payload_bytes(frame.body, self.style()),
             _ => 0,
         }

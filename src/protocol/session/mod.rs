@@ -19,11 +19,11 @@ mod requests;
 mod waiting;
 
 use super::effect::{Effect, RunRequest, Stdin};
+use super::guard::{self, Guard, Stranger};
 use super::limits::SENDS_MAX;
 use super::line::{Frame, Framing};
 use super::refusal::{Code, Refusal};
 use super::reply::Style;
-use super::request;
 use super::speech::{Service, Speech};
 use super::text::trim;
 use super::wording;
@@ -94,6 +94,8 @@ enum Stage {
 /// How the client speaks, and is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Manner {
+    /// In lines or in messages without newlines: its first message decides.
+    Undecided,
     /// In lines.
     Lines,
     /// In messages without newlines.
@@ -105,12 +107,13 @@ enum Manner {
 /// The state of one connection's conversation.
 #[derive(Debug)]
 pub struct Session {
-    speech: Speech,
+    service: Service,
     manner: Manner,
     stage: Stage,
     permit: Permit,
     is_named: bool,
     payload: Payload,
+    guard: Guard,
     waiting: Option<Box<Waiting>>,
 }
 
@@ -118,28 +121,33 @@ impl Session {
     /// A session at the start of a connection.
     pub fn new(speech: Speech, permit: Permit) -> Self {
         Self {
-            speech,
-            manner: Manner::Lines,
+            service: speech.service,
+            manner: if speech.bare { Manner::Undecided } else { Manner::Lines },
             stage: Stage::First,
             permit,
             is_named: false,
             payload: Payload::Nobodys,
+            guard: match speech.service {
+                Service::Echo | Service::Metrics => Guard::OFF,
+                _ => Guard::START,
+            },
             waiting: None,
         }
     }
 
-    /// How messages end, as far as the listener says.
+    /// How messages end, as far as it is known.
     pub fn framing(&self) -> Framing {
-        match self.speech {
-            Speech { service: Service::Echo, .. } => Framing::Raw,
-            Speech { bare: true, .. } => Framing::Undecided,
-            Speech { bare: false, .. } => Framing::Lines,
+        match self.manner {
+            _ if self.service == Service::Echo => Framing::Raw,
+            Manner::Undecided => Framing::Undecided,
+            Manner::Bare => Framing::Bare,
+            Manner::Lines | Manner::Framed => Framing::Lines,
         }
     }
 
     /// What is spoken.
-    pub fn speech(&self) -> Speech {
-        self.speech
+    pub fn service(&self) -> Service {
+        self.service
     }
 
     /// Whether replies are frames.
@@ -197,6 +205,17 @@ impl Session {
         self.permit = permit;
     }
 
+    /// Whether nothing was taken yet, and `on_start` is to be asked before anything is.
+    pub fn is_at_start(&self) -> bool {
+        self.guard.is_at_start()
+    }
+
+    /// These are all the bytes that came so far, and nothing of them was taken: what follows if
+    /// they are a stranger's.
+    pub fn on_start(&mut self, bytes: &[u8]) -> Option<Effect<'static>> {
+        guard::stranger(bytes).map(|stranger| self.turn_away(stranger))
+    }
+
     /// A message came.
     pub fn on_frame<'a>(&mut self, frame: &Frame<'a>, terms: &Terms<'_>) -> Effect<'a> {
         if self.is_sending() && !self.has_kept() {
@@ -222,15 +241,25 @@ impl Session {
             return Effect::Nothing;
         }
         self.note_manner(is_bare);
-        if self.speech.service == Service::Metrics {
+        if self.service == Service::Metrics {
             return self.end(Vec::new());
         }
-        // The next line is the first message still.
-        if self.stage == Stage::First && request::begins_like_http(head) {
-            return self.end(wording::NOT_HTTP.into());
+        if self.guard.is_at_start() && guard::begins_like_http(head) {
+            return self.turn_away(Stranger::Http);
         }
         let text = format!("a line has at most {} bytes", terms.line_bytes_max);
-        self.refuse(&Refusal::new(Code::TooLong, text))
+        let mut bytes = self.refusal(&Refusal::new(Code::TooLong, text));
+        if self.guard.on_bytes(head) {
+            bytes.extend_from_slice(wording::NOT_HTTP.as_bytes());
+            return self.end(bytes);
+        }
+        // The next line is the first message still.
+        Effect::Reply(bytes)
+    }
+
+    /// More of a line over the limit came.
+    pub fn on_dropped(&mut self, piece: &[u8]) -> Effect<'static> {
+        if self.guard.on_bytes(piece) { self.turn_away(Stranger::Http) } else { Effect::Nothing }
     }
 
     /// Takes out the first of the requests kept, to be handed to `on_kept`.
@@ -262,7 +291,7 @@ impl Session {
     /// The last words to a peer whose connection the server ends by itself. Nothing is taken after.
     pub fn farewell(&mut self, refusal: &Refusal) -> Vec<u8> {
         self.stage = Stage::Over;
-        match self.speech.service {
+        match self.service {
             Service::Echo | Service::Metrics => Vec::new(),
             _ if self.is_framed() => wording::closing_note(refusal),
             _ => self.refusal(refusal),
@@ -275,13 +304,15 @@ impl Session {
     }
 
     fn act<'a>(&mut self, frame: &Frame<'a>, terms: &Terms<'_>) -> Effect<'a> {
-        let service = self.speech.service;
+        let service = self.service;
         let is_first = self.stage == Stage::First;
         self.leave_first();
+        if self.guard.is_on() && self.is_http(frame, is_first) {
+            return self.turn_away(Stranger::Http);
+        }
         match service {
             Service::Echo => Effect::Echo(frame.whole),
             Service::Metrics => self.on_head(frame.body),
-            _ if is_first && looks_like_http(frame) => self.end(wording::NOT_HTTP.into()),
             Service::Line => self.on_line(frame, terms),
             Service::Hello => self.on_hello(frame, is_first, terms),
             Service::Exec => {
@@ -317,10 +348,25 @@ impl Session {
         self.stage = Stage::Over;
         Effect::End(bytes)
     }
-}
 
-/// Whether a first message is an HTTP request. One that a bare client sent may be cut anywhere.
-fn looks_like_http(frame: &Frame<'_>) -> bool {
-    let is_cut = frame.is_bare && request::begins_like_http(frame.body);
-    is_cut || request::is_http(frame.body)
+    /// Whether an early message shows that HTTP is spoken.
+    fn is_http(&mut self, frame: &Frame<'_>, is_first: bool) -> bool {
+        let is_cut = is_first && frame.is_bare && guard::begins_like_http(frame.body);
+        is_cut || self.guard.on_bytes(frame.whole) || (is_first && self.guard.is_request_line())
+    }
+
+    /// Says goodbye to a stranger in its own protocol, or in words.
+    fn turn_away<'a>(&mut self, stranger: Stranger) -> Effect<'a> {
+        const SSH: &str = "this port speaks landline, not SSH; try: nc HOST PORT, then help";
+        const SOCKS: &str = "this port speaks landline, not SOCKS; it is no proxy";
+        let refused = |text| Refusal::new(Code::BadRequest, text);
+        let bytes = match stranger {
+            Stranger::Http => wording::NOT_HTTP.into(),
+            Stranger::Tls => wording::NOT_TLS.into(),
+            Stranger::Ssh => self.refusal(&refused(SSH)),
+            Stranger::Socks => self.refusal(&refused(SOCKS)),
+        };
+        self.guard = Guard::OFF;
+        self.end(bytes)
+    }
 }

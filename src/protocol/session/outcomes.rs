@@ -3,6 +3,7 @@
 //! What it does not do: act on messages (`requests`).
 
 use super::super::effect::{Answer, Ending, Outcome};
+use super::super::guard::Guard;
 use super::super::refusal::{Code, Refusal};
 use super::super::reply::{self, Key};
 use super::super::speech::Service;
@@ -47,7 +48,7 @@ impl Session {
     }
 
     fn on_answer(&mut self, answer: Answer, terms: &Terms<'_>, stamp: &Stamp) -> Vec<u8> {
-        let service = self.speech.service;
+        let service = self.service;
         match answer {
             Answer::Refused(refusal) => {
                 if service != Service::Line && !self.is_named {
@@ -57,6 +58,7 @@ impl Session {
             }
             Answer::Joined(name) => {
                 self.is_named = true;
+                self.guard = Guard::OFF;
                 match service {
                     Service::Chat => self.spoken(terms.server.as_bytes()),
                     Service::Talk => Vec::new(),
@@ -83,7 +85,7 @@ impl Session {
 
     /// What goes before a text, which is left in its place: it may be large.
     fn on_text(&mut self, text: &mut Vec<u8>) -> Vec<u8> {
-        match self.speech.service {
+        match self.service {
             Service::Metrics => {
                 self.stage = Stage::Over;
                 wording::metrics_head(text.len())

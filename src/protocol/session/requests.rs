@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use super::super::effect::{
     Account, Call, Effect, FileRequest, FileWish, Form, RunRequest, Stdin, UploadRequest,
 };
+use super::super::guard::Guard;
 use super::super::limits::{SENDS_LINE_BYTES_MAX, VERSION};
 use super::super::line::Frame;
 use super::super::name::Name;
@@ -21,7 +22,12 @@ use super::{Feeds, Manner, Permit, Session, Stage, Terms, Uploads};
 impl Session {
     /// A message on `line`.
     pub(super) fn on_line<'a>(&mut self, frame: &Frame<'a>, terms: &Terms<'_>) -> Effect<'a> {
-        match request::parse(frame.body, self.style()) {
+        let request = request::parse(frame.body, self.style());
+        if request != Ok(Request::Echo) {
+            // HTTP has no such line.
+            self.guard = Guard::OFF;
+        }
+        match request {
             Ok(Request::Echo) => self.on_words(frame),
             Ok(request) => self.on_request(request, terms),
             Err(refusal) => self.refuse(&refusal),
@@ -210,7 +216,7 @@ impl Session {
                 let form = self.form();
                 self.await_outcome(Effect::Room(Call::Join { name, form }))
             }
-            Err(refusal) if self.speech.service == Service::Line => self.refuse(&refusal),
+            Err(refusal) if self.service == Service::Line => self.refuse(&refusal),
             Err(refusal) => {
                 let bytes = self.refusal(&refusal);
                 self.end(bytes)
@@ -253,7 +259,7 @@ impl Session {
 
     /// The message that a line is, if it is one.
     fn message_in<'a>(&self, line: &'a [u8]) -> Option<Message<'a>> {
-        match self.speech.service {
+        match self.service {
             Service::Line => match request::parse(line, self.style()) {
                 Ok(Request::Send(message)) => Some(message),
                 Ok(Request::Echo) => request::piped(line),
@@ -271,7 +277,7 @@ impl Session {
 
     /// How messages are written to this peer.
     fn form(&self) -> Form {
-        match (self.speech.service, self.is_bare()) {
+        match (self.service, self.is_bare()) {
             _ if self.is_framed() => Form::Framed,
             (Service::Chat, true) => Form::ChatBare,
             (Service::Chat, false) => Form::Chat,

@@ -418,7 +418,7 @@ impl Worker {
 /// level.
 fn say_closed(desk: &Desk, connection: &Connection, why: Why) {
     let is_silent = connection.bytes_in == 0;
-    let is_scrape = connection.session.speech().service == Service::Metrics;
+    let is_scrape = connection.session.service() == Service::Metrics;
     let level = if is_silent || is_scrape { Level::Debug } else { Level::Info };
     if !desk.common.log.wants(level) {
         return;
@@ -426,7 +426,7 @@ fn say_closed(desk: &Desk, connection: &Connection, why: Why) {
     let open_s = (desk.now_ms / 1000).saturating_sub(u64::from(connection.opened_s));
     let fields: [Field<'_>; 7] = [
         ("peer", &connection.peer),
-        ("service", &connection.session.speech()),
+        ("service", &connection.speech()),
         ("why", &why.as_str()),
         ("requests", &connection.requests),
         ("received", &connection.bytes_in),
