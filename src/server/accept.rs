@@ -105,13 +105,14 @@ impl Acceptor {
 
     /// Connections wait at listener `number` (from 0). Those this worker serves are put into
     /// `here`.
-    pub(crate) fn accept(&mut self, number: usize, desk: &Desk, here: &mut Vec<Arrival>) {
+    pub(crate) fn accept(&mut self, number: usize, desk: &mut Desk, here: &mut Vec<Arrival>) {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some(listener) = self.listeners.get(number) else { return };
             let speech = listener.speech;
             match socket::accept(listener.socket.as_fd()) {
                 Ok((socket, peer)) => {
                     desk.stats().connections.add(1);
+                    desk.look_at_settings();
                     let seats = match speech.service {
                         Service::Metrics => &self.metrics_seats,
                         _ => &desk.common.seats,
@@ -155,11 +156,13 @@ impl Acceptor {
 
     /// Decides whether a connection may stay. `None` where it is not even told that it may not.
     fn judge(&mut self, mut arrival: Arrival, desk: &Desk) -> Option<Arrival> {
-        let limits = &desk.settings.limits;
+        let limits = &desk.seen.settings.limits;
         let is_scrape = arrival.speech.service == Service::Metrics;
         let taken = |seats: &AtomicUsize| seats.load(Ordering::Relaxed);
         let origin = Connection::origin(arrival.peer, arrival.uid);
-        let refusal = if !desk.settings.allow.is_empty() && !allows(&desk.settings.allow, &origin) {
+        let refusal = if !desk.seen.settings.allow.is_empty()
+            && !allows(&desk.seen.settings.allow, &origin)
+        {
             Refusal::new(Code::Denied, "this server does not serve your address")
         } else if is_scrape && taken(&self.metrics_seats) > SCRAPES_MAX {
             Refusal::new(Code::Busy, "too many connections for metrics")

@@ -13,9 +13,11 @@ use std::io;
 
 use super::command::Command;
 use super::config::{Limits, Settings};
+use super::desk::Desk;
 use super::download::Download;
 use super::listener::detect_dead_peers;
 use super::mail::{Arrival, Seat};
+use super::published::Seen;
 use super::start::Starting;
 use super::upload::Upload;
 use crate::protocol::limits::{BARE_DECIDE_MS, OUTPUT_BYTES_HIGH, OUTPUT_BYTES_LOW};
@@ -163,13 +165,17 @@ pub(crate) struct Flags {
     pub(crate) is_last_reply: bool,
     /// It came to a listener that serves clients without newlines too.
     pub(crate) may_be_bare: bool,
+    /// By which settings it goes (`Seen::mark`).
+    settings_seen: u8,
 }
 
 impl Connection {
     /// A connection that has just arrived.
-    pub(crate) fn new(id: PeerId, arrival: Arrival, settings: &Settings, now_ms: u64) -> Self {
+    pub(crate) fn new(id: PeerId, arrival: Arrival, seen: &Seen, now_ms: u64) -> Self {
         let Arrival { socket, peer, uid, speech, refusal: _, seat } = arrival;
-        let session = Session::new(speech, permit(peer, uid, settings));
+        let session = Session::new(speech, permit(peer, uid, &seen.settings));
+        let flags =
+            Flags { may_be_bare: speech.bare, settings_seen: seen.mark(), ..Flags::default() };
         Self {
             id,
             socket,
@@ -188,7 +194,7 @@ impl Connection {
             bytes_in: 0,
             bytes_out: 0,
             watched: None,
-            flags: Flags { may_be_bare: speech.bare, ..Flags::default() },
+            flags,
             seat,
         }
     }
@@ -198,8 +204,16 @@ impl Connection {
         Speech { service: self.session.service(), bare: self.flags.may_be_bare }
     }
 
+    /// Goes by the settings that the worker saw last.
+    pub(crate) fn look_at_settings(&mut self, desk: &Desk) {
+        let mark = desk.seen.mark();
+        if mark != std::mem::replace(&mut self.flags.settings_seen, mark) {
+            self.on_settings(&desk.seen.settings);
+        }
+    }
+
     /// The configuration was read again.
-    pub(crate) fn on_settings(&mut self, settings: &Settings) {
+    fn on_settings(&mut self, settings: &Settings) {
         let uid = socket::peer_uid(self.socket.as_fd()).ok();
         self.session.set_permit(permit(self.peer, uid, settings));
         if let Peer::Inet(_) = self.peer {

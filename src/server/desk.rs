@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::config::Settings;
 use super::log::Log;
 use super::mail::{Address, Crew, HOME, Mail};
+use super::published::{Published, Seen};
 use super::share::Share;
 use super::stats::{Figure, Stats, metrics_text, stats_text, totals};
 use super::upload::Work;
@@ -38,6 +39,7 @@ pub(crate) struct Common {
     /// Threads that start processes: they do not wait for a disk that hangs.
     pub(crate) starts: Offload,
     pub(crate) shelf: Option<Shelf>,
+    pub(crate) settings: Published,
     pub(crate) user: User,
     pub(crate) log: Arc<Log>,
     /// Commands that run, on all workers.
@@ -53,7 +55,8 @@ pub(crate) struct Desk {
     pub(crate) common: Arc<Common>,
     pub(crate) epoll: Epoll,
     pub(crate) timers: Timers,
-    pub(crate) settings: Arc<Settings>,
+    /// The settings that this worker saw last.
+    pub(crate) seen: Seen,
     /// The room, on its home.
     pub(crate) room: Option<Room<Address>>,
     /// Whether what was said could not be posted to another worker, so that the room takes no
@@ -85,17 +88,13 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new(
-        worker: usize,
-        common: Arc<Common>,
-        settings: Arc<Settings>,
-    ) -> std::io::Result<Self> {
+    pub(crate) fn new(worker: usize, common: Arc<Common>) -> std::io::Result<Self> {
         Ok(Self {
             worker,
+            seen: common.settings.see(),
             common,
             epoll: Epoll::new()?,
             timers: Timers::default(),
-            settings,
             room: (worker == HOME).then(Room::default),
             is_room_stalled: false,
             calls: Vec::new(),
@@ -118,6 +117,13 @@ impl Desk {
         self.now_ms = now_ms;
         self.stamp = None;
         self.glance.forget();
+    }
+
+    /// Something was read: what it asks is answered by the settings that count now.
+    pub(crate) fn look_at_settings(&mut self) {
+        if !self.common.settings.is_current(&self.seen) {
+            self.seen = self.common.settings.see();
+        }
     }
 
     /// A peer has something done in this turn.
@@ -211,7 +217,7 @@ impl Desk {
         peer: PeerId,
         request: &FileRequest<'a>,
     ) -> Option<Result<Found<'a>, Refusal>> {
-        let serves_hidden = self.settings.hidden;
+        let serves_hidden = self.seen.settings.hidden;
         let Some(served) = &self.common.shelf else { return Some(Err(unserved())) };
         if let Some(found) = served.look_cached(request, serves_hidden, &mut self.glance) {
             return Some(found);

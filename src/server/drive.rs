@@ -92,7 +92,7 @@ impl Connection {
 
     /// What the session awaited is there.
     pub(crate) fn on_outcome(&mut self, desk: &mut Desk, outcome: Outcome) {
-        let settings = Arc::clone(&desk.settings);
+        let settings = Arc::clone(&desk.seen.settings);
         self.answer(desk, outcome, &desk.terms(&settings));
     }
 
@@ -168,7 +168,7 @@ impl Connection {
             messages.start += self.try_send(desk, messages.bytes());
             self.output.push_shared(messages);
         }
-        let backlog_bytes_max = desk.settings.limits.backlog_bytes_max;
+        let backlog_bytes_max = desk.seen.settings.limits.backlog_bytes_max;
         if self.backlog_bytes() > backlog_bytes_max {
             desk.stats().slow.add(1);
             let text = format!("more than {backlog_bytes_max} bytes of messages were left unread");

@@ -17,7 +17,7 @@ impl Connection {
         let plan = Plan {
             path: request.path.to_vec(),
             may_replace: request.may_replace,
-            serves_hidden: desk.settings.hidden,
+            serves_hidden: desk.seen.settings.hidden,
         };
         match desk.store(self.id, Work::Begin(plan)) {
             Ok(()) => {

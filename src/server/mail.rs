@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::config::Settings;
 use super::stats::Stats;
 use super::upload::Stored;
 use crate::protocol::effect::{Answer, Call};
@@ -94,7 +93,7 @@ pub(crate) enum Mail {
     /// To the acceptor: a peer from this address is gone.
     Left(IpAddr),
     /// The configuration was read again.
-    Settings(Arc<Settings>),
+    Settings,
     /// Finish what is in progress for at most so many milliseconds, then stop.
     Drain(u64),
     /// To the home: another worker has ended.

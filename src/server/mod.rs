@@ -15,6 +15,7 @@ mod intake;
 mod listener;
 mod log;
 mod mail;
+mod published;
 mod pump;
 mod settle;
 mod share;

@@ -48,6 +48,8 @@ impl Connection {
         if self.fate.is_some() {
             return;
         }
+        desk.look_at_settings();
+        self.look_at_settings(desk);
         if self.inbox.is_empty() {
             if self.framer.framing() == Framing::Undecided {
                 self.active_ms = desk.now_ms;
@@ -67,7 +69,7 @@ impl Connection {
 
     /// Takes messages out of `shown` for as long as the session takes them; says how far it came.
     fn pump(&mut self, desk: &mut Desk, shown: &[u8]) -> usize {
-        let settings = Arc::clone(&desk.settings);
+        let settings = Arc::clone(&desk.seen.settings);
         let terms = desk.terms(&settings);
         let mut echo = Echo::default();
         let mut draft = std::mem::take(&mut desk.draft);

@@ -77,10 +77,10 @@ impl Connection {
     pub(crate) fn on_timer(&mut self, desk: &mut Desk, due_ms: u64) {
         if self.armed_ms == due_ms {
             self.armed_ms = u64::MAX;
-            if self.stall_deadline_ms(&desk.settings.limits) <= desk.now_ms {
+            if self.stall_deadline_ms(&desk.seen.settings.limits) <= desk.now_ms {
                 self.on_stall_deadline(desk);
             }
-            if self.own_deadline_ms(&desk.settings.limits) <= desk.now_ms {
+            if self.own_deadline_ms(&desk.seen.settings.limits) <= desk.now_ms {
                 self.on_deadline(desk);
             }
         }
@@ -90,7 +90,7 @@ impl Connection {
     /// is not to take what it got for whole.
     fn on_stall_deadline(&mut self, desk: &Desk) {
         let unsent = socket::unsent_bytes(self.socket.as_fd()).ok();
-        let timeout_ms = desk.settings.limits.send_timeout_ms;
+        let timeout_ms = desk.seen.settings.limits.send_timeout_ms;
         let Some(stall) = self.output.stall_mut() else { return };
         let is_over = matches!(self.fate, Some(Fate::Gone(_) | Fate::Reset(_)));
         if stall.on_look(desk.now_ms, timeout_ms, unsent) && !is_over {
@@ -246,7 +246,7 @@ impl Connection {
     }
 
     fn arm(&mut self, desk: &mut Desk) {
-        let deadline_ms = self.deadline_ms(&desk.settings.limits);
+        let deadline_ms = self.deadline_ms(&desk.seen.settings.limits);
         if deadline_ms < self.armed_ms {
             desk.timers.push(deadline_ms, Token::Peer(self.id, Facet::Socket).pack());
             self.armed_ms = deadline_ms;

@@ -64,8 +64,8 @@ impl Connection {
     }
 
     fn order(&self, desk: &Desk, request: &RunRequest<'_>) -> Result<Order, Refusal> {
-        let argv = desk.settings.commands.argv(request.command)?;
-        let slot = Slot::take(&desk.common.running, desk.settings.limits.runs_max)?;
+        let argv = desk.seen.settings.commands.argv(request.command)?;
+        let slot = Slot::take(&desk.common.running, desk.seen.settings.limits.runs_max)?;
         let (remote_address, remote_port) = match self.peer {
             Peer::Inet(address) => (address.ip().to_string(), Some(address.port())),
             Peer::Unix => ("unix".to_owned(), None),
@@ -104,7 +104,7 @@ impl Connection {
             Ok(Started::Running(job)) => {
                 desk.stats().runs.add(1);
                 let (intake, resized) = (starting.intake.take(), starting.resized.take());
-                let timeout_ms = desk.settings.limits.run_timeout_ms;
+                let timeout_ms = desk.seen.settings.limits.run_timeout_ms;
                 let until_ms = desk.now_ms.saturating_add(timeout_ms);
                 let mut command = Command::begin(job, intake, &self.session, until_ms);
                 if let Some(terminal) = resized {

@@ -13,6 +13,7 @@ use super::desk::Common;
 use super::listener::{Listener, Opened};
 use super::log::{Field, Level, Log};
 use super::mail::{Crew, HOME, Mail, Post};
+use super::published::Published;
 use super::stats::Stats;
 use super::worker::Worker;
 use crate::protocol::speech::{Service, Speech};
@@ -174,20 +175,20 @@ impl Server {
             disks: Offload::new("disk", DISK_THREADS, DISK_NICE, on_offload_panic)?,
             starts: Offload::new("start", START_THREADS, START_NICE, on_offload_panic)?,
             shelf,
+            settings: Published::new(Arc::new(config.settings.clone())),
             user: host::user(),
             log,
             running: Arc::default(),
             seats: Arc::default(),
         });
         let ended = Arc::new(Ended { count: AtomicUsize::new(0), wake: Wake::new()? });
-        let settings = Arc::new(config.settings.clone());
         let mut acceptor = Some(Acceptor::new(listeners)?);
         let clock = Clock::start();
         let mut workers = Vec::new();
         for number in 0..config.workers {
             let acceptor = if number == HOME { acceptor.take() } else { None };
-            let (common, settings) = (Arc::clone(&common), Arc::clone(&settings));
-            let worker = Worker::new(number, common, settings, acceptor, clock)?;
+            let common = Arc::clone(&common);
+            let worker = Worker::new(number, common, acceptor, clock)?;
             let on_end = OnEnd(Arc::clone(&ended));
             workers.push(thread::spawn(&format!("worker-{number}"), move || {
                 let _on_end = on_end;
@@ -251,8 +252,9 @@ impl Server {
     fn on_hangup(&self, reread: &dyn Fn() -> Result<Settings, String>) {
         match reread() {
             Ok(settings) => {
-                let settings = Arc::new(settings);
-                self.tell(|| Mail::Settings(Arc::clone(&settings)));
+                self.common.settings.publish(Arc::new(settings));
+                // A peer that sends nothing has deadlines too.
+                self.tell(|| Mail::Settings);
                 let remark = "listeners, root, workers, metrics, log and drain stay as they were";
                 let fields: [Field<'_>; 1] = [("remark", &remark)];
                 self.common.log.say(Level::Info, "configuration read again", &fields);

@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::Signal;
 
@@ -314,6 +315,65 @@ fn a_hangup_reads_the_allow_list_again() {
     peer.say("run old\n");
     peer.expect_error("denied");
     peer.expect_in_step();
+}
+
+/// Says that a test is over, also if it fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_reload_counts_for_every_request_after_its_first_sign() {
+    const WORKERS: usize = 4;
+    let scratch = Scratch::new();
+    let write = |may_run: bool| {
+        let from = if may_run { "any" } else { "uid:12345" };
+        scratch.write("config", format!("workers {WORKERS}\nrun shell\nallow-run {from}\n"))
+    };
+    let config = write(true);
+    let server = Server::line(&["--config", &config.display().to_string()]);
+    // Each worker has one of them, and something to do all the time.
+    let mut peers: Vec<_> = (0..WORKERS).map(|_| server.peer("line")).collect();
+    peers.iter_mut().for_each(Peer::expect_in_step);
+    let is_over = AtomicBool::new(false);
+    let flood = "x\n".repeat(16 << 10);
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            let (mut busy, flood, is_over) = (server.peer("line"), &flood, &is_over);
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    busy.say(flood);
+                    busy.expect(flood);
+                }
+            });
+        }
+        let _over = Over(&is_over);
+        for round in 0..40 {
+            let (first, may_run) = (round % WORKERS, round % 2 == 1);
+            write(may_run);
+            server.signal(Signal::SIGHUP);
+            let is_running = |peer: &mut Peer| {
+                peer.say("run echo on\n");
+                let line = peer.expect_line();
+                assert!(line == "on" || line.starts_with("error denied: "), "{line:?}");
+                line == "on"
+            };
+            // At once, so that others may not have been told yet.
+            let mut tries = 0;
+            while is_running(&mut peers[first]) != may_run {
+                tries += 1;
+                assert!(tries < 1_000_000, "waited in vain for the new settings");
+            }
+            for peer in &mut peers {
+                assert_eq!(is_running(peer), may_run, "round {round}");
+            }
+            assert_eq!(is_running(&mut server.peer("line")), may_run, "a new one, round {round}");
+        }
+    });
 }
 
 /// A command that passes `listener` on as descriptor 3, as a service manager does.

@@ -21,7 +21,6 @@ use std::sync::atomic::Ordering;
 
 use super::accept::Acceptor;
 use super::command::Source;
-use super::config::Settings;
 use super::connection::{Connection, Fate, Task, Why};
 use super::desk::{Common, Desk};
 use super::drive::stopping;
@@ -76,11 +75,10 @@ impl Worker {
     pub(crate) fn new(
         number: usize,
         common: Arc<Common>,
-        settings: Arc<Settings>,
         acceptor: Option<Acceptor>,
         clock: Clock,
     ) -> io::Result<Self> {
-        let desk = Desk::new(number, common, settings)?;
+        let desk = Desk::new(number, common)?;
         let crew_len = desk.common.crew.len();
         let mailbox = &desk.common.crew[number].mailbox;
         desk.epoll.add(mailbox.as_fd(), Interest::READ, Token::Own(MAILBOX).pack())?;
@@ -199,7 +197,7 @@ impl Worker {
     fn accept(&mut self, listener: usize) {
         let mut here = Vec::new();
         if let Some(acceptor) = &mut self.acceptor {
-            acceptor.accept(listener, &self.desk, &mut here);
+            acceptor.accept(listener, &mut self.desk, &mut here);
         }
         for arrival in here {
             self.on_arrival(arrival);
@@ -208,8 +206,8 @@ impl Worker {
 
     fn on_arrival(&mut self, mut arrival: Arrival) {
         let refusal = arrival.refusal.take();
-        let (settings, now_ms) = (Arc::clone(&self.desk.settings), self.desk.now_ms);
-        let peer = self.peers.insert_with(|peer| Connection::new(peer, arrival, &settings, now_ms));
+        let (seen, now_ms) = (self.desk.seen.clone(), self.desk.now_ms);
+        let peer = self.peers.insert_with(|peer| Connection::new(peer, arrival, &seen, now_ms));
         let is_draining = self.desk.drained_by_ms.is_some();
         self.with(peer, |connection, desk, _| match refusal {
             Some(refusal) => connection.dismiss(desk, &refusal),
@@ -306,7 +304,7 @@ impl Worker {
                     acceptor.on_left(host);
                 }
             }
-            Mail::Settings(settings) => self.on_settings(&settings),
+            Mail::Settings => self.on_settings(),
             Mail::Drain(drain_ms) => self.drain(drain_ms),
             Mail::Ended => self.others -= 1,
             Mail::Stop => self.is_stopped = true,
@@ -339,13 +337,13 @@ impl Worker {
         }
     }
 
-    fn on_settings(&mut self, settings: &Arc<Settings>) {
-        self.desk.settings = Arc::clone(settings);
+    fn on_settings(&mut self) {
+        self.desk.look_at_settings();
         if let Some(acceptor) = &self.acceptor {
-            acceptor.on_settings(settings);
+            acceptor.on_settings(&self.desk.seen.settings);
         }
         for peer in self.peers.ids() {
-            self.with(peer, |connection, desk, _| connection.on_settings(&desk.settings));
+            self.with(peer, |connection, desk, _| connection.look_at_settings(desk));
         }
     }
 
