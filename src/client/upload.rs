@@ -4,7 +4,7 @@
 //! through a pipe is gathered in a temporary file first, since a request says its size before its
 //! bytes: only so does its answer tell that all of them are stored.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -171,8 +171,8 @@ impl Parcel {
         self.size
     }
 
-    /// The next piece. A file that has another size by now is not sent to its end: the server then
-    /// stores nothing.
+    /// The next piece. What a file grew by since it was opened is not sent: a log could never be
+    /// stored otherwise. One that became shorter is an error, and the server stores nothing of it.
     fn next(&mut self) -> Result<&[u8], Failure> {
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(READ_BYTES);
         let count = match self.file.read(&mut self.buffer[..wanted]) {
@@ -180,11 +180,9 @@ impl Parcel {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(&[]),
             Err(error) => return Err(Failure::local(&self.label, &error)),
         };
-        let is_last = count as u64 == self.left;
-        let is_changed = count == 0 || (is_last && rest_bytes(&mut self.file).ok() != Some(0));
-        if is_changed {
+        if count == 0 {
             let label = &self.label;
-            let text = format!("{label}: changed while it was sent; nothing is stored");
+            let text = format!("{label}: became shorter while it was sent; nothing is stored");
             return Err(Failure::Failed(text));
         }
         self.left -= count as u64;
@@ -193,16 +191,22 @@ impl Parcel {
 }
 
 fn open_file(path: &std::path::Path) -> io::Result<File> {
-    // A FIFO is not waited for; it is no file to be sent.
+    // Opening a FIFO would release a writer that waits there, and closing it would end the writer.
+    check_kind(&std::fs::metadata(path)?)?;
+    // A FIFO that was put there since is not waited for.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    let kind = file.metadata()?.file_type();
-    if kind.is_dir() {
+    check_kind(&file.metadata()?)?;
+    Ok(file)
+}
+
+fn check_kind(metadata: &Metadata) -> io::Result<()> {
+    if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    if !kind.is_file() {
+    if !metadata.is_file() {
         return Err(io::Error::other("no regular file; send it through a pipe, as -"));
     }
-    Ok(file)
+    Ok(())
 }
 
 /// Standard input where it is a file; otherwise all that comes through it, in a file of its own.

@@ -68,12 +68,61 @@ fn a_small_file_that_is_refused_does_not_cost_the_connection() {
 }
 
 #[test]
+fn a_file_that_grows_meanwhile_is_stored_as_it_was() {
+    let folder = Scratch::new();
+    let size = 30_000_000;
+    let path = folder.write("log", vec![b'x'; size]);
+    let (address, server) = Fake::serve(move |fake| {
+        fake.greet("upload 30000000 log");
+        // Not all of it is sent yet: nobody has read what came.
+        let mut log = fs::OpenOptions::new().append(true).open(path).expect("it is there");
+        log.write_all(&vec![b'y'; 100_000]).expect("it grows");
+        fake.skip(size);
+        fake.say("done 0 size=30000000\n");
+        fake.expect_gone();
+    });
+    run(&folder, &["upload", &address, "log"]).expect(0, "");
+    server.join().expect("the script ran to its end");
+}
+
+#[test]
+fn a_file_that_shrinks_meanwhile_is_an_error_and_not_stored() {
+    let folder = Scratch::new();
+    for left in [0, 1_000_000, 29_999_999] {
+        let path = folder.write("file", vec![b'x'; 30_000_000]);
+        let (address, server) = Fake::serve(move |fake| {
+            fake.greet("upload 30000000 file");
+            fs::OpenOptions::new()
+                .write(true)
+                .open(path)
+                .and_then(|file| file.set_len(left))
+                .expect("it shrinks");
+            fake.expect_gone();
+        });
+        run(&folder, &["upload", &address, "file"]).expect_failure(1, "file: became shorter");
+        server.join().expect("the script ran to its end");
+    }
+}
+
+#[test]
 fn a_server_that_stores_nothing_says_so() {
     let (root, folder) = (Scratch::new(), Scratch::new());
     let (_server, address) = server(&root, "none");
     folder.write("file", vec![b'x'; 20_000_000]);
     run(&folder, &["upload", &address, "file"]).expect_failure(1, "disabled: ");
     run(&folder, &["upload", &address, "/dev/null"]).expect_failure(1, "no regular file");
+    // A writer that waits there for a reader is not released.
+    let fifo = folder.join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let writer = std::thread::spawn({
+        let fifo = fifo.clone();
+        move || fs::write(fifo, "written").map_err(|error| error.kind())
+    });
+    for _ in 0..20 {
+        run(&folder, &["upload", &address, "fifo"]).expect_failure(1, "no regular file");
+    }
+    assert_eq!(fs::read(fifo).expect("the writer is there"), b"written");
+    assert_eq!(writer.join().expect("it does not panic"), Ok(()));
 }
 
 #[test]
