@@ -52,7 +52,7 @@ impl Target {
         loop {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let name = format!(".landline-{}-{count}.part", std::process::id()).into_bytes();
-            match place::create(self.directory(), &name) {
+            match place::create(self.directory(), &name, None) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 created => return Ok((name, File::from(created?))),
             }

@@ -13,7 +13,7 @@ use super::published::{Published, Seen};
 use super::share::Share;
 use super::stats::{Figure, Stats, metrics_text, stats_text, totals};
 use super::upload::Work;
-use crate::protocol::effect::{Account, Answer, Call, FileRequest};
+use crate::protocol::effect::{Account, Answer, Call, FileRequest, FileWish};
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::session::Terms;
 use crate::protocol::text::{Civil, Date, Stamp};
@@ -21,6 +21,7 @@ use crate::reactor::offload::Offload;
 use crate::reactor::timers::Timers;
 use crate::reactor::token::{Facet, PeerId, Token};
 use crate::service::deposit::Deposit;
+use crate::service::fault::Fault;
 use crate::service::files::{Errand, Found, Glance, Shelf};
 use crate::service::room::Room;
 use crate::service::run::{self, Condemned, Job, Order};
@@ -34,8 +35,13 @@ use crate::sys::host::User;
 #[derive(Debug)]
 pub(crate) struct Common {
     pub(crate) crew: Crew,
-    /// Threads that wait for disks.
+    /// Threads that wait for disks, for what a disk does in one step: opening, looking, reading a
+    /// window ahead. Nothing that takes longer goes there, so that nobody waits behind it.
     pub(crate) disks: Offload,
+    /// Threads that list directories, which may be without end.
+    pub(crate) lists: Offload,
+    /// Threads that store files: a sync takes as long as the disk takes for all that it was given.
+    pub(crate) stores: Offload,
     /// Threads that start processes: they do not wait for a disk that hangs.
     pub(crate) starts: Offload,
     pub(crate) shelf: Option<Shelf>,
@@ -216,21 +222,25 @@ impl Desk {
         &mut self,
         peer: PeerId,
         request: &FileRequest<'a>,
-    ) -> Option<Result<Found<'a>, Refusal>> {
+    ) -> Option<Result<Found<'a>, Fault>> {
         let serves_hidden = self.seen.settings.hidden;
-        let Some(served) = &self.common.shelf else { return Some(Err(unserved())) };
+        let Some(served) = &self.common.shelf else { return Some(Err(unserved().into())) };
         if let Some(found) = served.look_cached(request, serves_hidden, &mut self.glance) {
             return Some(found);
         }
         let errand = Errand::new(request, serves_hidden);
         let (common, worker) = (Arc::clone(&self.common), self.worker);
-        let is_taken = self.common.disks.submit(Box::new(move || {
+        let lane = match request.wish {
+            FileWish::List => &self.common.lists,
+            FileWish::Download { .. } | FileWish::Stat => &self.common.disks,
+        };
+        let is_taken = lane.submit(Box::new(move || {
             if let Some(shelf) = &common.shelf {
-                let found = Mail::Found(peer, shelf.look(&errand));
+                let found = Mail::Found(peer, shelf.look(&errand, &|| true));
                 common.crew[worker].mailbox.post_bounded(found);
             }
         }));
-        if is_taken { None } else { Some(Err(overloaded())) }
+        if is_taken { None } else { Some(Err(overloaded().into())) }
     }
 
     /// Has a piece of a file read into memory; word of it comes by mail. False where that cannot
@@ -254,7 +264,7 @@ impl Desk {
     /// Has a file stored, or a part of it; what came of it comes by mail.
     pub(crate) fn store(&self, peer: PeerId, work: Work) -> Result<(), Refusal> {
         let (common, worker) = (Arc::clone(&self.common), self.worker);
-        let is_taken = self.common.disks.submit(Box::new(move || {
+        let is_taken = self.common.stores.submit(Box::new(move || {
             if let Some(shelf) = &common.shelf {
                 let stored = Mail::Stored(peer, work.run(shelf));
                 common.crew[worker].mailbox.post_bounded(stored);
@@ -265,7 +275,7 @@ impl Desk {
 
     /// Gives up a file that was to be stored; to free what it took may take a disk its time.
     pub(crate) fn discard(&self, deposit: Deposit) {
-        self.common.disks.submit(Box::new(move || drop(deposit)));
+        self.common.stores.submit(Box::new(move || drop(deposit)));
     }
 
     /// Has a command started; what came of it comes by mail.

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use super::connection::{Connection, Fate, Task, Why};
 use super::desk::Desk;
 use super::download::{Download, push_small};
+use super::log::{Field, Level};
 use crate::protocol::effect::{Answer, Call, Effect, Outcome};
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::reply;
 use crate::protocol::session::Terms;
+use crate::service::fault::Fault;
 use crate::service::files::Found;
 use crate::sys::copy::Copied;
 use crate::sys::fd::AsFd;
@@ -116,7 +118,7 @@ impl Connection {
     }
 
     /// A look at the shelf, on another thread, came to this.
-    pub(crate) fn on_found(&mut self, desk: &mut Desk, found: Result<Found<'_>, Refusal>) {
+    pub(crate) fn on_found(&mut self, desk: &mut Desk, found: Result<Found<'_>, Fault>) {
         if self.is_cancelled() {
             self.on_outcome(desk, Outcome::Refused(cancelled()));
         } else if self.is_awaiting() {
@@ -124,7 +126,7 @@ impl Connection {
         }
     }
 
-    fn find(&mut self, desk: &mut Desk, found: Result<Found<'_>, Refusal>) {
+    fn find(&mut self, desk: &mut Desk, found: Result<Found<'_>, Fault>) {
         let is_framed = self.session.is_framed();
         let outcome = match found {
             Ok(Found::File(file)) => {
@@ -139,9 +141,20 @@ impl Connection {
                 Outcome::Sent
             }
             Ok(Found::Text(text)) => Outcome::Text(text),
-            Err(refusal) => Outcome::Refused(refusal),
+            Err(fault) => Outcome::Refused(self.explain(desk, "a file cannot be read", fault)),
         };
         self.on_outcome(desk, outcome);
+    }
+
+    /// Logs the cause of a fault, which is not for the peer.
+    pub(crate) fn explain(&self, desk: &Desk, what: &str, fault: Fault) -> Refusal {
+        let Fault { refusal, cause } = fault;
+        if let Some(cause) = cause {
+            let fields: [Field<'_>; 3] =
+                [("peer", &self.peer), ("why", &refusal.text), ("cause", &cause)];
+            desk.common.log.say(Level::Error, what, &fields);
+        }
+        refusal
     }
 
     /// The room answered.

@@ -5,11 +5,10 @@
 use super::connection::{Connection, Task};
 use super::desk::Desk;
 use super::intake::Intake;
-use super::log::{Field, Level};
 use super::upload::{Stored, Upload, Work};
 use crate::protocol::effect::{Input, Outcome, Terminal, UploadRequest};
-use crate::protocol::refusal::{Code, Refusal};
 use crate::service::deposit::Plan;
+use crate::service::fault::Fault;
 
 impl Connection {
     /// Has a file stored.
@@ -68,13 +67,8 @@ impl Connection {
     }
 
     /// A thread is done with what it was given of an upload.
-    pub(crate) fn on_stored(&mut self, desk: &Desk, stored: Result<Stored, Refusal>) {
-        if let Err(refusal) = &stored
-            && refusal.code == Code::Internal
-        {
-            let fields: [Field<'_>; 2] = [("peer", &self.peer), ("why", &refusal.text)];
-            desk.common.log.say(Level::Error, "an upload failed", &fields);
-        }
+    pub(crate) fn on_stored(&mut self, desk: &Desk, stored: Result<Stored, Fault>) {
+        let stored = stored.map_err(|fault| self.explain(desk, "an upload failed", fault));
         match (self.task.as_deref_mut(), stored) {
             (Some(Task::Upload(upload)), stored) => upload.on_stored(desk, self.id, stored),
             // It is wanted no more: the connection was dismissed.

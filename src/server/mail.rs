@@ -13,6 +13,7 @@ use crate::protocol::refusal::Refusal;
 use crate::protocol::speech::Speech;
 use crate::reactor::mailbox::Mailbox;
 use crate::reactor::token::PeerId;
+use crate::service::fault::Fault;
 use crate::service::files::Found;
 use crate::service::run::Started;
 use crate::sys::fd::OwnedFd;
@@ -79,13 +80,13 @@ pub(crate) enum Mail {
     /// Serve this peer.
     Arrived(Arrival),
     /// A look at the shelf came to this.
-    Found(PeerId, Result<Found<'static>, Refusal>),
+    Found(PeerId, Result<Found<'static>, Fault>),
     /// The next piece of the peer's file is in memory.
     Warmed(PeerId),
     /// A command was started, or was not.
     Started(PeerId, Result<Started, Refusal>),
     /// What the peer uploads was stored, in part or whole, or could not be.
-    Stored(PeerId, Result<Stored, Refusal>),
+    Stored(PeerId, Result<Stored, Fault>),
     /// To the home: peers ask the room, in this order.
     Calls(Vec<(Address, Call<'static>)>),
     /// From the home: what was said in the room, for peers of this worker.

@@ -16,10 +16,12 @@ use super::mail::{Crew, HOME, Mail, Post};
 use super::published::Published;
 use super::stats::Stats;
 use super::worker::Worker;
+use crate::protocol::session::Uploads;
 use crate::protocol::speech::{Service, Speech};
 use crate::reactor::mailbox::Mailbox;
 use crate::reactor::offload::Offload;
 use crate::service::files::Shelf;
+use crate::service::sweep::sweep;
 use crate::sys::clock::Clock;
 use crate::sys::fd::AsFd;
 use crate::sys::poll::wait_readable;
@@ -30,8 +32,12 @@ use crate::sys::{host, inherit, notify, process};
 
 /// Mail that may wait for one worker, but for what is bounded otherwise.
 const MAIL_MAX: usize = 64 * 1024;
-/// Threads that wait for disks.
+/// Threads that wait for disks, for what a disk does in one step.
 const DISK_THREADS: usize = 4;
+/// Threads that list directories.
+const LIST_THREADS: usize = 4;
+/// Threads that store files.
+const STORE_THREADS: usize = 4;
 /// How far they stand back behind the workers, as a nice value: a long listing is work for a
 /// processor too.
 const DISK_NICE: i32 = 10;
@@ -110,6 +116,7 @@ pub fn serve(
         log.say(Level::Info, "listening", &[("remark", remark)]);
     }
     warn_of_descriptors(config, &log);
+    server.sweep(&config.settings);
     notify::send("READY=1");
     let ended = server.watch(&signals, config.drain_ms, reread);
     drop(paths);
@@ -173,6 +180,8 @@ impl Server {
         let common = Arc::new(Common {
             crew: crew(config.workers)?,
             disks: Offload::new("disk", DISK_THREADS, DISK_NICE, on_offload_panic)?,
+            lists: Offload::new("list", LIST_THREADS, DISK_NICE, on_offload_panic)?,
+            stores: Offload::new("store", STORE_THREADS, DISK_NICE, on_offload_panic)?,
             starts: Offload::new("start", START_THREADS, START_NICE, on_offload_panic)?,
             shelf,
             settings: Published::new(Arc::new(config.settings.clone())),
@@ -196,6 +205,21 @@ impl Server {
             })?);
         }
         Ok(Self { common, workers, ended })
+    }
+
+    /// Removes what uploads to a server that was killed left behind, while others are served.
+    fn sweep(&self, settings: &Settings) {
+        if settings.uploads == Uploads::Off {
+            return;
+        }
+        let common = Arc::clone(&self.common);
+        self.common.lists.submit(Box::new(move || {
+            let removed = common.shelf.as_ref().map_or(0, sweep);
+            if removed > 0 {
+                let fields: [Field<'_>; 1] = [("files", &removed)];
+                common.log.say(Level::Info, "removed what unfinished uploads left", &fields);
+            }
+        }));
     }
 
     /// Waits for signals until all workers have ended.

@@ -14,6 +14,7 @@ use crate::protocol::limits::INPUT_BYTES_MAX;
 use crate::protocol::refusal::{Code, Refusal};
 use crate::reactor::token::PeerId;
 use crate::service::deposit::{Deposit, Plan};
+use crate::service::fault::Fault;
 use crate::service::files::Shelf;
 
 /// What a thread came back with.
@@ -155,7 +156,7 @@ pub(crate) enum Work {
 
 impl Work {
     /// Does it, waiting for disks.
-    pub(crate) fn run(self, below: &Shelf) -> Result<Stored, Refusal> {
+    pub(crate) fn run(self, below: &Shelf) -> Result<Stored, Fault> {
         match self {
             Self::Begin(plan) => Deposit::begin(below, plan).map(Stored::Part),
             Self::Store { mut deposit, bytes, is_whole } => {

@@ -9,6 +9,7 @@ use std::io;
 use std::path::Path;
 
 use super::deposit::is_temporary;
+use super::fault::{Fault, is_absent, shortage};
 use crate::protocol::effect::{FileRequest, FileWish};
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::text::{Civil, is_control};
@@ -163,57 +164,70 @@ impl Shelf {
         request: &FileRequest<'a>,
         serves_hidden: bool,
         glance: &mut Glance,
-    ) -> Option<Result<Found<'a>, Refusal>> {
+    ) -> Option<Result<Found<'a>, Fault>> {
         if let Err(refusal) = check_path(request, serves_hidden) {
-            return Some(Err(refusal));
+            return Some(Err(refusal.into()));
         }
         let FileWish::Download { offset } = request.wish else { return None };
         if let Some(small) = glance.get(request) {
             return Some(Ok(Found::Small(small)));
         }
-        match self.root.open(request.path, Open::FileCached) {
-            Ok(file) => {
-                let open = opened(file, request.path, offset);
-                Some(open.map(|open| glance.take_in(request, open)))
+        match self.root.open_file(request.path, Open::StatusCached) {
+            Ok((file, metadata)) => {
+                let open = opened(file, &metadata, request.path, offset);
+                Some(open.map(|open| glance.take_in(request, open)).map_err(Fault::from))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            Err(error) => Some(Err(refusal_of(&error, request.path))),
+            Err(error) => Some(Err(fault_of(error, request.path))),
         }
     }
 
-    /// Meets a request, waiting for disks.
-    pub fn look(&self, errand: &Errand) -> Result<Found<'static>, Refusal> {
+    /// Meets a request, waiting for disks. A listing is given up once `is_wanted` says no.
+    pub fn look(
+        &self,
+        errand: &Errand,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Found<'static>, Fault> {
         let request = errand.request();
         check_path(&request, errand.serves_hidden)?;
-        let refuse = |error: io::Error| refusal_of(&error, request.path);
+        let fault = |error: io::Error| fault_of(error, request.path);
         if let FileWish::Download { offset } = request.wish {
-            let file = self.root.open(request.path, Open::File).map_err(refuse)?;
-            let open = opened(file, request.path, offset)?;
+            let (file, metadata) =
+                self.root.open_file(request.path, Open::Status).map_err(fault)?;
+            let open = opened(file, &metadata, request.path, offset)?;
             return Ok(Glance::default().take_in(&request, open).into_owned());
         }
-        let status = self.root.open(request.path, Open::Status).map_err(refuse)?;
-        let metadata = beneath::metadata(status.as_fd()).map_err(refuse)?;
+        let status = self.root.open(request.path, Open::Status).map_err(fault)?;
+        let metadata = beneath::metadata(status.as_fd()).map_err(fault)?;
         match (metadata.kind, request.wish) {
-            (Kind::Directory, FileWish::List) => self.list(&errand.path, errand.serves_hidden),
-            (Kind::Other, _) => Err(not_a_file(request.path)),
+            (Kind::Directory, FileWish::List) => {
+                self.list(&errand.path, errand.serves_hidden, is_wanted).map_err(fault)
+            }
+            (Kind::Other, _) => Err(not_a_file(request.path).into()),
             _ => Ok(Found::Text(entry_line(base_name(request.path), &metadata).into_bytes())),
         }
     }
 
-    fn list(&self, path: &[u8], serves_hidden: bool) -> Result<Found<'static>, Refusal> {
-        let refuse = |error: io::Error| refusal_of(&error, path);
-        let directory = self.root.open(path, Open::Directory).map_err(refuse)?;
+    fn list(
+        &self,
+        path: &[u8],
+        serves_hidden: bool,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> io::Result<Found<'static>> {
+        let directory = self.root.open(path, Open::Directory)?;
         let mut entries: Vec<(Vec<u8>, Metadata)> = Vec::new();
-        beneath::list(directory, &mut |name, metadata| {
-            if !is_listable(name, serves_hidden) {
-                return;
+        beneath::list(directory.as_fd(), is_wanted, &mut |name, metadata| {
+            if is_listable(name, serves_hidden) {
+                let metadata = match metadata {
+                    Some(metadata) => Some(metadata),
+                    None => self.target_of_link(path, name)?,
+                };
+                if let Some(metadata) = metadata.filter(|metadata| metadata.kind != Kind::Other) {
+                    entries.push((name.to_vec(), metadata));
+                }
             }
-            let metadata = metadata.or_else(|| self.target_of_link(path, name));
-            if let Some(metadata) = metadata.filter(|metadata| metadata.kind != Kind::Other) {
-                entries.push((name.to_vec(), metadata));
-            }
-        })
-        .map_err(refuse)?;
+            Ok(())
+        })?;
         entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let mut lines = String::new();
         for some in entries.chunks(LINES_AT_ONCE) {
@@ -225,21 +239,25 @@ impl Shelf {
         Ok(Found::Text(lines.into_bytes()))
     }
 
-    /// What a symbolic link leads to, where that lies beneath the root.
-    fn target_of_link(&self, directory: &[u8], name: &[u8]) -> Option<Metadata> {
+    /// What a symbolic link leads to, if that lies beneath the root.
+    fn target_of_link(&self, directory: &[u8], name: &[u8]) -> io::Result<Option<Metadata>> {
         let path = match directory {
             b"" => name.to_vec(),
             _ => [directory, b"/", name].concat(),
         };
-        let target = self.root.open(&path, Open::Status).ok()?;
-        beneath::metadata(target.as_fd()).ok()
+        let target = self.root.open(&path, Open::Status);
+        match target.and_then(|target| beneath::metadata(target.as_fd())) {
+            Ok(metadata) => Ok(Some(metadata)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
 /// Refuses paths that are refused whatever lies there.
 fn check_path(request: &FileRequest<'_>, serves_hidden: bool) -> Result<(), Refusal> {
     if is_refused(request.path, serves_hidden) {
-        return Err(refusal_of(&io::ErrorKind::NotFound.into(), request.path));
+        return Err(absent(request.path));
     }
     Ok(())
 }
@@ -253,12 +271,13 @@ pub(super) fn is_refused(path: &[u8], serves_hidden: bool) -> bool {
     path.starts_with(b"/") || path.split(|byte| *byte == b'/').any(is_hidden)
 }
 
-/// An open file as a download, where it is one.
-fn opened(file: OwnedFd, path: &[u8], offset: u64) -> Result<OpenFile<'_>, Refusal> {
-    let metadata = beneath::metadata(file.as_fd()).map_err(|error| refusal_of(&error, path))?;
-    if metadata.kind != Kind::File {
-        return Err(not_a_file(path));
-    }
+/// An open file as a download from `offset` on.
+fn opened<'a>(
+    file: OwnedFd,
+    metadata: &Metadata,
+    path: &'a [u8],
+    offset: u64,
+) -> Result<OpenFile<'a>, Refusal> {
     let (size, mtime_s) = (metadata.bytes, metadata.mtime_s);
     if offset > size {
         let why = format!("the file has {size} bytes");
@@ -312,23 +331,30 @@ fn not_a_file(path: &[u8]) -> Refusal {
     Refusal::quoting(Code::NotAFile, path, "not a regular file")
 }
 
-/// What the peer is told of an error. One text for all that it is not to know apart.
-fn refusal_of(error: &io::Error, path: &[u8]) -> Refusal {
+/// What the peer is told of all that it is not to know apart.
+fn absent(path: &[u8]) -> Refusal {
+    Refusal::quoting(Code::NoSuchFile, path, "nothing of that name is served")
+}
+
+/// What came of an error. What is not known to be harmless is a failure of the server's own.
+fn fault_of(error: io::Error, path: &[u8]) -> Fault {
+    if is_absent(&error) {
+        return absent(path).into();
+    }
+    if let Some(refusal) = shortage(&error) {
+        return refusal.into();
+    }
     match error.raw_os_error() {
-        // A socket, or a device without a driver (open(2)).
-        Some(errno::ENXIO | errno::ENODEV) => not_a_file(path),
-        Some(errno::EMFILE | errno::ENFILE | errno::ENOMEM) => {
-            Refusal::new(Code::Busy, "too many open files: try again")
-        }
-        Some(errno::EIO) => Refusal::quoting(Code::Internal, path, "the file cannot be read"),
-        _ => Refusal::quoting(Code::NoSuchFile, path, "nothing of that name is served"),
+        // A directory, a FIFO, a socket, or a device.
+        Some(errno::EISDIR | errno::ENXIO | errno::ENODEV) => not_a_file(path).into(),
+        _ => Fault::internal(error, path, "it cannot be read"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::scratch::Scratch;
+    use crate::sys::scratch::{Scratch, deny_reading_directories};
 
     #[test]
     fn hidden_absolute_and_climbing_paths_are_refused_before_any_look() {
@@ -369,6 +395,31 @@ mod tests {
         root.write("two", b"later")?;
         glance.forget();
         assert_eq!(look("two", 0, &mut glance), ("later".to_owned(), 5));
+        Ok(())
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_read_is_not_said_to_be_absent() -> io::Result<()> {
+        for (errno, code) in [
+            (errno::EIO, Code::Internal),
+            (errno::EPERM, Code::Internal),
+            (errno::ENOMEM, Code::Busy),
+            (errno::ENOENT, Code::NoSuchFile),
+            (errno::EACCES, Code::NoSuchFile),
+        ] {
+            let root = Scratch::new()?;
+            root.write("file", b"")?;
+            let shelf = Shelf::open(root.path())?;
+            let looked = thread::spawn("looks", move || {
+                deny_reading_directories(errno).expect("a filter is taken");
+                let request = FileRequest { wish: FileWish::List, path: b"" };
+                shelf.look(&Errand::new(&request, false), &|| true)
+            })?;
+            let fault = looked.join().expect("it does not panic").expect_err("it is denied");
+            assert_eq!(fault.refusal.code, code);
+            let cause = fault.cause.and_then(|cause| cause.raw_os_error());
+            assert_eq!(cause, (code == Code::Internal).then_some(errno));
+        }
         Ok(())
     }
 

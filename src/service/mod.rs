@@ -4,7 +4,9 @@
 
 pub mod allow_list;
 pub mod deposit;
+pub mod fault;
 pub mod files;
 pub mod policy;
 pub mod room;
 pub mod run;
+pub mod sweep;

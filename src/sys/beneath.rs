@@ -1,64 +1,105 @@
 //! Opening what lies beneath a directory, and nothing else, whatever links and `..` say.
 //!
-//! What it does not do: refuse hidden names, or tell kinds of files apart before opening them. What
-//! leaves the root is EXDEV (or ELOOP, for a magic link of proc(5)).
+//! Only regular files and directories are ever opened. What leaves the root is EXDEV (or ELOOP, for
+//! a magic link of proc(5)). Hidden names are not refused here.
 
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ffi::CStr;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::thread;
 
-use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
-use super::{retry, walk};
+use super::{dirents, retry, walk};
 
-/// For what a path is opened.
+/// For what a path is opened. None of it opens a file: opening a FIFO alone releases a writer that
+/// waits there, and opening a device may do anything. See `Root::open_file`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Open {
-    /// To read a file. Opening never waits, not for a FIFO's writer either.
-    File,
-    /// As `File`, but only if no step of the path needs the disk: EAGAIN otherwise, and always
-    /// where the kernel (before 5.12) cannot promise it.
-    FileCached,
     /// To list a directory; ENOTDIR for anything else.
     Directory,
-    /// To ask for its metadata alone (`O_PATH`): nothing is opened, not even a device.
+    /// To ask for its metadata (`O_PATH`).
     Status,
+    /// As `Status`, but only if no step of the path needs the disk: EAGAIN otherwise, and always
+    /// if the kernel (before 5.12) cannot promise it.
+    StatusCached,
 }
 
 impl Open {
     pub(super) fn flags(self) -> OFlag {
         OFlag::O_CLOEXEC
             | match self {
-                Self::File | Self::FileCached => {
-                    OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY
-                }
                 Self::Directory => OFlag::O_RDONLY | OFlag::O_DIRECTORY,
-                Self::Status => OFlag::O_PATH,
+                Self::Status | Self::StatusCached => OFlag::O_PATH,
             }
     }
 
     fn resolution(self) -> OpenHow {
         let mut resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-        if self == Self::FileCached {
+        if self == Self::StatusCached {
             resolve |= ResolveFlag::from_bits_retain(libc::RESOLVE_CACHED);
         }
         OpenHow::new().flags(self.flags()).resolve(resolve)
     }
 }
 
+/// How a regular file is opened. A lease on it (fcntl(2)) is not waited for: EAGAIN.
+const READ: OFlag =
+    OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
+
 /// A directory beneath which paths are opened.
 #[derive(Debug)]
-pub struct Root(OwnedFd);
+pub struct Root {
+    directory: OwnedFd,
+    /// /proc/self/fd, where it is there: how a file that was looked at is opened, and no other.
+    descriptors: Option<OwnedFd>,
+}
 
 impl Root {
     /// Opens the directory itself (open(2)); `path` may lead anywhere. ENOTDIR: it is none.
     pub fn at(path: &Path) -> io::Result<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        Ok(Self(retry(|| open(path, flags, Mode::empty()))?))
+        let directory = retry(|| open(path, flags, Mode::empty()))?;
+        let descriptors = retry(|| open(c"/proc/self/fd", flags, Mode::empty())).ok();
+        Ok(Self { directory, descriptors })
+    }
+
+    /// Opens a regular file to be read, and gives its metadata. The path is looked up as by `open`,
+    /// with `how`, `Status` or `StatusCached`; the file is opened only after that has shown what it
+    /// is. EISDIR: a directory; ENXIO: a FIFO, socket or device; EACCES: it may not be read; EAGAIN
+    /// also if somebody holds a lease on it.
+    pub fn open_file(&self, path: &[u8], how: Open) -> io::Result<(OwnedFd, Metadata)> {
+        let found = self.open(path, how)?;
+        let stat = fstat(&found)?;
+        let metadata = Metadata::from_os(&stat);
+        match metadata.kind {
+            Kind::File => {}
+            Kind::Directory => return Err(Errno::EISDIR.into()),
+            Kind::Other => return Err(Errno::ENXIO.into()),
+        }
+        let file = match &self.descriptors {
+            Some(descriptors) => reopen(descriptors, &found)?,
+            None => self.open_same(path, &stat)?,
+        };
+        Ok((file, metadata))
+    }
+
+    /// Opens the path once more, without /proc: what was put there meanwhile is not given away, but
+    /// it is opened.
+    fn open_same(&self, path: &[u8], looked_at: &FileStat) -> io::Result<OwnedFd> {
+        let resolve = Open::Status.resolution().flags(READ);
+        let file = match retry(|| openat2(&self.directory, path, resolve)) {
+            Err(_) => walk::open(self.directory.as_fd(), path, READ)?,
+            Ok(file) => file,
+        };
+        let stat = fstat(&file)?;
+        if (stat.st_dev, stat.st_ino) != (looked_at.st_dev, looked_at.st_ino) {
+            return Err(Errno::EAGAIN.into());
+        }
+        Ok(file)
     }
 
     /// Opens `path`, relative to the root; the empty path is the root itself. Symbolic links are
@@ -66,30 +107,38 @@ impl Root {
     /// `RESOLVE_NO_MAGICLINKS`).
     ///
     /// EXDEV: it leaves the root, by `..`, by being absolute or by a link; ENOENT: there is none,
-    /// or the path holds a NUL; ENXIO: a socket, or a device without a driver; ELOOP, ENOTDIR,
+    /// or the path holds a NUL; ELOOP, ENOTDIR,
     /// EACCES, ENAMETOOLONG: `path_resolution(7)`. May block on a disk, unless `how` is
-    /// `FileCached`.
+    /// `StatusCached`.
     pub fn open(&self, path: &[u8], how: Open) -> io::Result<OwnedFd> {
         if path.contains(&0) {
             return Err(Errno::ENOENT.into());
         }
         let path = if path.is_empty() { b"." } else { path };
-        let walk = || walk::open(self.0.as_fd(), path, how.flags());
-        match retry(|| openat2(&self.0, path, how.resolution())) {
+        let walk = || walk::open(self.directory.as_fd(), path, how.flags());
+        match retry(|| openat2(&self.directory, path, how.resolution())) {
             Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
                 // EPERM: a seccomp filter older than the call (seccomp(2)) says so.
-                Errno::ENOSYS | Errno::EPERM | Errno::EINVAL if how == Open::FileCached => {
+                Errno::ENOSYS | Errno::EPERM | Errno::EINVAL if how == Open::StatusCached => {
                     Err(Errno::EAGAIN.into())
                 }
                 // EAGAIN: something was renamed while the kernel followed a `..`; the walker needs
                 // no such luck.
                 Errno::ENOSYS | Errno::EPERM => walk(),
-                Errno::EAGAIN if how != Open::FileCached => walk(),
+                Errno::EAGAIN if how != Open::StatusCached => walk(),
                 _ => Err(error),
             },
             opened => opened,
         }
     }
+}
+
+/// Opens what `found` stands for, to be read: that very file, whatever has its name by now.
+fn reopen(descriptors: &OwnedFd, found: &OwnedFd) -> io::Result<OwnedFd> {
+    let mut name = [0; 12];
+    write!(&mut name[..], "{}", found.as_raw_fd()).expect("ten digits fit");
+    let name = CStr::from_bytes_until_nul(&name).expect("bytes behind the digits are 0");
+    retry(|| openat(descriptors, name, READ, Mode::empty()))
 }
 
 /// What a path leads to.
@@ -135,34 +184,43 @@ pub fn metadata(fd: BorrowedFd<'_>) -> io::Result<Metadata> {
     Ok(Metadata::from_os(&fstat(fd)?))
 }
 
-/// Entries that are told before others may have the processor.
+/// Entries that are told before others may have the processor, and before it is asked again whether
+/// more are wanted.
 const ENTRIES_AT_ONCE: usize = 64;
 
-/// Tells the name of each entry of `directory` but `.` and `..`, in no order (readdir(3)), with the
-/// entry's own metadata (fstatat(2), `AT_SYMLINK_NOFOLLOW`), or `None` for a symbolic link. One
-/// that went while it was being listed, or of which nothing can be known (EACCES, EIO), is left
-/// out. May block on a disk; lets others have the processor now and then.
+/// What is told of an entry: its name, and its metadata unless it is a symbolic link.
+pub type OnEntry<'a> = dyn FnMut(&[u8], Option<Metadata>) -> io::Result<()> + 'a;
+
+/// Tells the name of each entry of `directory` but `.` and `..`, in no order (getdents64(2)), with
+/// the entry's own metadata (fstatat(2), `AT_SYMLINK_NOFOLLOW`), or `None` for a symbolic link. One
+/// that went while it was being listed, or that may not be looked at (EACCES), is left out. May
+/// block on a disk; lets others have the processor now and then. ECANCELED: `is_wanted` said no.
 pub fn list(
-    directory: OwnedFd,
-    on_entry: &mut dyn FnMut(&[u8], Option<Metadata>),
+    directory: BorrowedFd<'_>,
+    is_wanted: &dyn Fn() -> bool,
+    on_entry: &mut OnEntry<'_>,
 ) -> io::Result<()> {
-    let parent = directory.try_clone()?;
-    let mut entries = Dir::from_fd(directory)?;
-    for (number, entry) in entries.iter().enumerate() {
-        if number % ENTRIES_AT_ONCE == 0 {
+    let mut number: usize = 0;
+    dirents::each(directory, &mut |name, _| {
+        if number.is_multiple_of(ENTRIES_AT_ONCE) {
             thread::yield_now();
+            if !is_wanted() {
+                return Err(Errno::ECANCELED.into());
+            }
         }
-        let entry = entry?;
-        let name = entry.file_name();
-        if name == c"." || name == c".." {
-            continue;
+        number += 1;
+        match retry(|| fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)) {
+            Ok(stat) => {
+                let is_link = format(&stat) == SFlag::S_IFLNK;
+                on_entry(name.to_bytes(), (!is_link).then(|| Metadata::from_os(&stat)))?;
+            }
+            Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+                Errno::ENOENT | Errno::EACCES => {}
+                _ => return Err(error),
+            },
         }
-        if let Ok(stat) = retry(|| fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW)) {
-            let is_link = format(&stat) == SFlag::S_IFLNK;
-            on_entry(name.to_bytes(), (!is_link).then(|| Metadata::from_os(&stat)));
-        }
-    }
-    Ok(())
+        Ok(true)
+    })
 }
 
 #[cfg(test)]
@@ -171,7 +229,7 @@ mod tests {
     use std::io::Read as _;
     use std::time::{Duration, UNIX_EPOCH};
 
-    use super::super::scratch::tree;
+    use super::super::scratch::{deny, tree};
     use super::*;
 
     #[test]
@@ -180,9 +238,10 @@ mod tests {
         let root = Root::at(&served)?;
         let names = |path: &[u8]| {
             let mut names = Vec::new();
-            list(root.open(path, Open::Directory)?, &mut |name, metadata| {
+            list(root.open(path, Open::Directory)?.as_fd(), &|| true, &mut |name, metadata| {
                 let kind = metadata.map(|metadata| metadata.kind);
                 names.push((String::from_utf8_lossy(name).into_owned(), kind));
+                Ok(())
             })?;
             names.sort_by(|a, b| a.0.cmp(&b.0));
             io::Result::Ok(names)
@@ -219,10 +278,11 @@ mod tests {
         assert_eq!(of("fifo")?.kind, Kind::Other);
         assert_eq!(of("socket")?.kind, Kind::Other);
         let mut listed = None;
-        list(root.open(b"", Open::Directory)?, &mut |name, metadata| {
+        list(root.open(b"", Open::Directory)?.as_fd(), &|| true, &mut |name, metadata| {
             if name == b"file" {
                 listed = metadata;
             }
+            Ok(())
         })?;
         assert_eq!(listed, Some(expected));
         Ok(())
@@ -232,13 +292,56 @@ mod tests {
     fn a_path_is_cached_once_it_was_used() -> io::Result<()> {
         let (_scratch, served) = tree()?;
         let root = Root::at(&served)?;
-        root.open(b"dir/inner", Open::File)?;
+        root.open(b"dir/inner", Open::Status)?;
         let mut text = String::new();
-        File::from(root.open(b"dir/inner", Open::FileCached)?).read_to_string(&mut text)?;
-        assert_eq!(text, "inner");
-        let unknown = root.open(b"never-looked-for", Open::FileCached).map(|_| ());
+        let (inner, metadata) = root.open_file(b"dir/inner", Open::StatusCached)?;
+        File::from(inner).read_to_string(&mut text)?;
+        assert_eq!((text.as_str(), metadata.bytes), ("inner", 5));
+        let unknown = root.open(b"never-looked-for", Open::StatusCached).map(|_| ());
         let unknown = unknown.map_err(|error| error.kind());
         assert_eq!(unknown, Err(io::ErrorKind::WouldBlock));
+        Ok(())
+    }
+
+    #[test]
+    fn what_cannot_be_known_of_an_entry_ends_a_listing_unless_it_is_harmless() -> io::Result<()> {
+        let (_scratch, served) = tree()?;
+        for (errno, expected) in [
+            (Errno::ENOENT, Ok(0)),
+            (Errno::EACCES, Ok(0)),
+            (Errno::EIO, Err(Some(libc::EIO))),
+            (Errno::ENOMEM, Err(Some(libc::ENOMEM))),
+        ] {
+            let served = served.clone();
+            let listed = thread::spawn(move || {
+                let directory = Root::at(&served)?.open(b"", Open::Directory)?;
+                deny(libc::SYS_newfstatat, errno)?;
+                let mut count = 0;
+                list(directory.as_fd(), &|| true, &mut |_, _| {
+                    count += 1;
+                    Ok(())
+                })?;
+                io::Result::Ok(count)
+            });
+            let listed = listed.join().expect("the thread does not panic");
+            assert_eq!(listed.map_err(|error| error.raw_os_error()), expected);
+        }
+        let directory = File::open(&served)?;
+        let stopped = list(directory.as_fd(), &|| false, &mut |_, _| Ok(()));
+        assert_eq!(stopped.map_err(|e| e.raw_os_error()), Err(Some(libc::ECANCELED)));
+        Ok(())
+    }
+
+    #[test]
+    fn without_proc_a_file_is_opened_all_the_same() -> io::Result<()> {
+        let (_scratch, served) = tree()?;
+        let root = Root { descriptors: None, ..Root::at(&served)? };
+        let mut text = String::new();
+        File::from(root.open_file(b"dirlink/inner", Open::Status)?.0).read_to_string(&mut text)?;
+        assert_eq!(text, "inner");
+        let other = fstat(root.open(b"file", Open::Status)?)?;
+        let swapped = root.open_same(b"dir/inner", &other).map_err(|error| error.kind());
+        assert_eq!(swapped.map(drop), Err(io::ErrorKind::WouldBlock));
         Ok(())
     }
 }

@@ -5,6 +5,10 @@
 // Something has run out: descriptors, memory, processes or space.
 pub use libc::{EAGAIN, EDQUOT, EFBIG, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC};
 // The path leads to something else, or to nothing.
-pub use libc::{EEXIST, EISDIR, ENODEV, ENOENT, ENOTDIR, ENXIO};
+pub use libc::{
+    EEXIST, EILSEQ, EISDIR, ELOOP, ENAMETOOLONG, ENODEV, ENOENT, ENOTDIR, ENXIO, EXDEV,
+};
 // It is not allowed, or it cannot be done.
-pub use libc::{E2BIG, EACCES, EADDRNOTAVAIL, EAFNOSUPPORT, EIO, ENOEXEC, EPERM, EROFS};
+pub use libc::{
+    E2BIG, EACCES, EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, EIO, ENOEXEC, ENOSYS, EPERM, EROFS,
+};

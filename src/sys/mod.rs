@@ -34,6 +34,7 @@ mod bare;
 pub mod beneath;
 pub mod clock;
 pub mod copy;
+mod dirents;
 pub mod epoll;
 pub mod errno;
 pub mod fd;

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
@@ -79,6 +80,47 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let _left_behind_at_worst = fs::remove_dir_all(&self.0);
     }
+}
+
+/// Makes the kernel answer `errno` to each call of that number (`libc::SYS_…`) that the calling
+/// thread makes, for good (seccomp(2)).
+pub(super) fn deny(number: libc::c_long, errno: Errno) -> io::Result<()> {
+    let number = u32::try_from(number).expect("numbers of system calls are small");
+    let errno = u32::try_from(errno as i32).expect("errnos are small and positive");
+    let step = |code: u32, jt, jf, k| {
+        let code = u16::try_from(code).expect("BPF has 16 bits for a code");
+        libc::sock_filter { code, jt, jf, k }
+    };
+    let mut steps = [
+        // The first word of struct seccomp_data is the system call's number.
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, number),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: 4, filter: steps.as_mut_ptr() };
+    // SAFETY: `program` and the four steps it points to outlive the call, which copies them.
+    let denied = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program)
+    };
+    Errno::result(denied)?;
+    Ok(())
+}
+
+/// The same for the calls that read a directory: what the layers above try out.
+pub(crate) fn deny_reading_directories(errno: i32) -> io::Result<()> {
+    deny(libc::SYS_getdents64, Errno::from_raw(errno))
+}
+
+/// The same for fsync(2).
+pub(crate) fn deny_fsync(errno: i32) -> io::Result<()> {
+    deny(libc::SYS_fsync, Errno::from_raw(errno))
+}
+
+/// The same for renameat2(2), as on a file system that is older than the call.
+pub(crate) fn deny_renameat2(errno: i32) -> io::Result<()> {
+    deny(libc::SYS_renameat2, Errno::from_raw(errno))
 }
 
 /// A directory to serve, with something of every kind and links of every kind, and a neighbour that

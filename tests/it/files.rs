@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 
 use nix::sys::stat::Mode;
 
-use crate::support::{Scratch, Seed, Server};
+use crate::support::{Scratch, Seed, Server, process, wait_until};
 
 #[test]
 fn a_download_is_the_file_and_nothing_else() {
@@ -199,6 +199,38 @@ fn what_is_no_regular_file_is_never_waited_for() {
     let writer = nix::fcntl::open(&path, flags, Mode::empty());
     assert_eq!(writer.err(), Some(nix::Error::ENXIO), "the FIFO is still open for reading");
     drop(socket);
+}
+
+#[test]
+fn a_writer_that_waits_at_a_fifo_is_left_waiting() {
+    let scratch = Scratch::new();
+    let fifo = scratch.join("fifo");
+    nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).expect("a FIFO");
+    symlink("fifo", scratch.join("link")).expect("a link");
+    let mut writer = std::process::Command::new("sh");
+    writer.arg("-c").arg("echo written > \"$0\"").arg(&fifo);
+    let mut writer = writer.spawn().expect("a shell");
+    let waits = |pid| process::status_field(pid, "State").starts_with('S');
+    wait_until("it waits", || waits(writer.id()));
+    let args = ["--root", &scratch.text(""), "--upload", "replace"];
+    let server = Server::line(&args);
+    let (mut plain, mut framed) = (server.peer("line"), server.framed());
+    for round in 0..3 {
+        for name in ["fifo", "link"] {
+            for verb in ["download", "download@1", "stat", "files"] {
+                plain.say(format!("{verb} {name}\n"));
+                plain.expect_error("not-a-file");
+                framed.say(format!("{verb} {name}\n"));
+                framed.expect_fail("not-a-file");
+            }
+        }
+        plain.say("upload 1 fifo\nxfiles\n");
+        plain.expect_error("not-a-file");
+        plain.expect_in_step();
+        assert!(writer.try_wait().expect("our child").is_none(), "released in round {round}");
+    }
+    assert_eq!(fs::read_to_string(fifo).expect("the writer is there"), "written\n");
+    assert!(writer.wait().expect("our child").success());
 }
 
 #[test]

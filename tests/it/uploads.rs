@@ -2,7 +2,8 @@
 //!
 //! What it does not do: the client's side of it (`client::upload`).
 
-use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 use crate::support::scratch::names;
@@ -151,6 +152,70 @@ fn replacing_takes_leave_and_replaces_a_link_itself() {
     peer.say("upload 1 target/\nx");
     peer.expect_error("not-a-file");
     peer.expect_in_step();
+}
+
+#[test]
+fn a_file_that_is_replaced_keeps_its_mode_and_no_one_else_reads_it_meanwhile() {
+    let root = Scratch::new();
+    let server = server(&root, "replace");
+    let mut peer = server.peer("line");
+    let mode = |name: &str| root.join(name).metadata().expect("it is there").mode() & 0o7777;
+    for wanted in [0o600, 0o666, 0o755, 0o444, 0o400, 0o777, 0o000, 0o2750] {
+        root.write("f", "old");
+        std::fs::set_permissions(root.join("f"), Permissions::from_mode(wanted)).expect("ours");
+        peer.say("upload 6 f\nhal");
+        wait_until("it has begun", || temporaries(&root) == 1);
+        let names = names(root.path());
+        let temporary = names.iter().find(|name| name.starts_with(".landline-"));
+        let meanwhile = mode(temporary.expect("it has begun"));
+        assert_eq!(meanwhile & !wanted & 0o077, 0, "{meanwhile:o} for {wanted:o}");
+        peer.say("ves");
+        peer.expect_in_step();
+        assert_eq!(format!("{:o}", mode("f")), format!("{wanted:o}"));
+        std::fs::remove_file(root.join("f")).expect("it is there");
+    }
+    // A link has no mode of its own, and what it leads to is not what is replaced.
+    root.write("target", "old");
+    std::fs::set_permissions(root.join("target"), Permissions::from_mode(0o600)).expect("ours");
+    symlink("target", root.join("link")).expect("the scratch takes a link");
+    peer.say("upload 3 link\nnewupload 3 other\nnew");
+    peer.expect_in_step();
+    assert_eq!(mode("link"), mode("other"));
+    assert_eq!(mode("target"), 0o600);
+}
+
+#[test]
+fn what_a_killed_server_left_is_swept_at_the_next_start() {
+    let root = Scratch::new();
+    std::fs::create_dir_all(root.join("deep/er")).expect("a directory");
+    let killed = server(&root, "replace");
+    let mut peers = [killed.peer("line"), killed.peer("line")];
+    for (peer, name) in peers.iter_mut().zip(["f", "deep/er/f"]) {
+        peer.say(format!("upload 9 {name}\nhalf"));
+    }
+    wait_until("both have begun", || {
+        temporaries(&root) == 1 && names(&root.join("deep/er")).len() == 1
+    });
+    // Another server, alive, stores a file in the same place.
+    let living = server(&root, "new");
+    let mut other = living.peer("line");
+    other.say("upload 9 g\nhalf");
+    wait_until("it has begun", || temporaries(&root) == 2);
+    killed.signal(nix::sys::signal::Signal::SIGKILL);
+    for mut peer in peers {
+        drop(peer.expect_gone());
+    }
+    root.write("deep/.landline-data-f.part", "a client's own");
+    let next = server(&root, "new");
+    wait_until("what the dead one left is gone", || {
+        temporaries(&root) == 1 && names(&root.join("deep/er")).is_empty()
+    });
+    next.peer("line").expect_in_step();
+    other.say("whole");
+    other.expect_in_step();
+    assert_eq!(names(root.path()), ["deep", "g"]);
+    assert_eq!(names(&root.join("deep")), [".landline-data-f.part", "er"]);
+    assert_eq!(std::fs::read(root.join("g")).expect("it is there"), b"halfwhole");
 }
 
 #[test]
