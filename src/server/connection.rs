@@ -11,6 +11,7 @@
 
 use std::io;
 
+use super::closing::Presence;
 use super::command::Command;
 use super::config::{Limits, Settings};
 use super::desk::Desk;
@@ -62,9 +63,9 @@ pub(crate) enum Fate {
     /// All was sent and the sending side is shut: input is read and dropped until it ends, or until
     /// then.
     Linger(Why, u64),
-    /// Reset it, so that nobody takes what was sent for whole.
+    /// Reset it, so that the peer does not take what was sent for whole.
     Reset(Why),
-    /// Nobody is there any more, or nobody who can be told anything.
+    /// The peer is gone, and nothing is left to be done for it.
     Gone(Why),
 }
 
@@ -77,6 +78,8 @@ pub(crate) enum Why {
     Done,
     /// The peer is gone.
     Gone,
+    /// The same, by a reset: what it sent last may be lost.
+    Reset,
     /// A file became shorter while it was sent.
     Truncated,
     /// The server ended it.
@@ -90,6 +93,7 @@ impl Why {
     pub(crate) fn of(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::TimedOut => Self::Told(Code::Timeout),
+            io::ErrorKind::ConnectionReset => Self::Reset,
             _ => Self::Gone,
         }
     }
@@ -98,7 +102,7 @@ impl Why {
         match self {
             Self::EndOfInput => "end of input",
             Self::Done => "done",
-            Self::Gone => "gone",
+            Self::Gone | Self::Reset => "gone",
             Self::Truncated => "truncated",
             Self::Told(code) => code.as_str(),
             Self::Internal => "internal",
@@ -138,6 +142,7 @@ pub(crate) struct Connection {
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) watched: Option<Interest>,
+    pub(crate) presence: Presence,
     pub(crate) flags: Flags,
     /// Its place among the connections there may be, held for as long as it is there.
     pub(crate) seat: Seat,
@@ -147,8 +152,8 @@ pub(crate) struct Connection {
 #[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 #[derive(Debug, Default)]
 pub(crate) struct Flags {
-    /// No more input will come.
-    pub(crate) is_at_end: bool,
+    /// One byte that was taken is still in the socket (`closing`).
+    pub(crate) is_byte_kept: bool,
     /// The last flush found the socket full.
     pub(crate) is_sink_full: bool,
     /// Output passed the high mark and has not come below the low one.
@@ -161,8 +166,6 @@ pub(crate) struct Flags {
     pub(crate) is_cut_short: bool,
     /// The room was asked for a name.
     pub(crate) is_known_to_room: bool,
-    /// The server stops: the connection ends with the reply in progress.
-    pub(crate) is_last_reply: bool,
     /// It came to a listener that serves clients without newlines too.
     pub(crate) may_be_bare: bool,
     /// By which settings it goes (`Seen::mark`).
@@ -194,6 +197,7 @@ impl Connection {
             bytes_in: 0,
             bytes_out: 0,
             watched: None,
+            presence: Presence::Open,
             flags,
             seat,
         }
@@ -256,8 +260,10 @@ impl Connection {
     pub(crate) fn can_pump(&self) -> bool {
         let is_waiting = self.session.has_waiting() && self.fate.is_none() && !self.flags.is_choked;
         // The end of input is seen once; a framed peer may have been busy then.
-        let is_ended = self.flags.is_at_end && !self.session.is_busy();
-        is_waiting || ((self.flags.is_stalled || is_ended) && self.takes_input())
+        let is_ended = self.presence.is_at_end() && !self.session.is_busy();
+        is_waiting
+            || ((self.flags.is_stalled || is_ended) && self.takes_input())
+            || (self.presence.is_leaving() && self.wants_input())
     }
 
     /// Keeps the mark that output is over or below its limits.
@@ -269,19 +275,23 @@ impl Connection {
 
     /// Whether the socket is to be read.
     pub(crate) fn wants_input(&self) -> bool {
-        let takes_input = self.takes_input() && !self.flags.is_stalled;
-        !self.flags.is_at_end && (self.is_lingering() || takes_input)
+        let takes_input = self.takes_input() && !self.flags.is_stalled && !self.flags.is_byte_kept;
+        !self.presence.is_at_end() && (self.is_lingering() || takes_input)
     }
 
-    /// What to wait for on the socket. Always registered, since a peer that is gone is to be
-    /// noticed.
-    pub(crate) fn interest(&self) -> Interest {
+    /// What to wait for on the socket. It stays registered until the peer is gone, which is to be
+    /// noticed, and would then be reported for ever.
+    pub(crate) fn interest(&self) -> Option<Interest> {
+        if self.presence.gone().is_some() {
+            return None;
+        }
         // Most say nothing while they wait for an answer: those who do are looked away from then.
         let is_watched = self.watched.is_some_and(|watched| watched.contains(Interest::READ));
-        if self.wants_input() || (is_watched && !self.flags.is_at_end) {
-            self.interest_in_output() | Interest::READ
+        let is_looked_away = self.presence.is_at_end() || self.flags.is_byte_kept;
+        if self.wants_input() || (is_watched && !is_looked_away) {
+            Some(self.interest_in_output() | Interest::READ)
         } else {
-            self.interest_in_output()
+            Some(self.interest_in_output())
         }
     }
 
@@ -334,15 +344,6 @@ impl Connection {
     pub(crate) fn is_undecided(&self) -> bool {
         let has_begun = !self.inbox.is_empty() || self.framer.is_discarding();
         self.framer.framing() == Framing::Undecided && has_begun
-    }
-
-    /// Nobody is there any more. Of one that was only waited for to go, that is no news.
-    pub(crate) fn on_gone(&mut self, why: Why) {
-        if self.is_lingering() {
-            self.flags.is_at_end = true;
-        } else {
-            self.fate = Some(Fate::Gone(why));
-        }
     }
 
     /// Whether only the end of the peer's input is waited for.

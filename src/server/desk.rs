@@ -23,6 +23,7 @@ use crate::reactor::token::{Facet, PeerId, Token};
 use crate::service::deposit::Deposit;
 use crate::service::fault::Fault;
 use crate::service::files::{Errand, Found, Glance, Shelf};
+use crate::service::policy::Commands;
 use crate::service::room::Room;
 use crate::service::run::{self, Condemned, Job, Order};
 use crate::sys::clock;
@@ -162,6 +163,11 @@ impl Desk {
     /// This worker's counters.
     pub(crate) fn stats(&self) -> &Stats {
         &self.common.crew[self.worker].stats
+    }
+
+    /// Whether some requests have replies that may be long: files, and what commands say.
+    pub(crate) fn has_long_replies(&self) -> bool {
+        self.common.shelf.is_some() || !matches!(self.seen.settings.commands, Commands::Off)
     }
 
     /// What the server has switched on.

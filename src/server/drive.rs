@@ -59,7 +59,7 @@ impl Connection {
 
     /// Sends bytes without a copy where nothing is queued before them.
     pub(crate) fn send_now(&mut self, desk: &Desk, bytes: &[u8]) {
-        if !bytes.is_empty() && self.fate.is_none() {
+        if !bytes.is_empty() && self.is_served() {
             let sent = self.try_send(desk, bytes);
             self.output.push_copy(&bytes[sent..]);
         }
@@ -81,7 +81,7 @@ impl Connection {
                 0
             }
             Err(error) => {
-                self.fate = Some(Fate::Gone(Why::of(&error)));
+                self.on_gone(Why::of(&error));
                 0
             }
         }
@@ -112,7 +112,7 @@ impl Connection {
         self.active_ms = desk.now_ms;
         if reply.is_end {
             self.fate = Some(Fate::Finish(Why::Done));
-        } else if self.flags.is_last_reply && is_done {
+        } else if desk.drained_by_ms.is_some() && is_done && self.is_served() {
             self.dismiss(desk, &stopping());
         }
     }
@@ -169,7 +169,7 @@ impl Connection {
     pub(crate) fn deliver(&mut self, desk: &mut Desk, mut messages: Shared) {
         // One that says goodbye still gets what was said to it before.
         let is_open = matches!(self.fate, None | Some(Fate::Finish(_)));
-        if !is_open {
+        if !is_open || self.presence.gone().is_some() {
             return;
         }
         desk.stats().deliveries.add(1);
@@ -218,12 +218,17 @@ impl Connection {
 
     /// Gives up what is under way: a command is ended with all of its group.
     pub(crate) fn abandon(&mut self, desk: &mut Desk) {
+        self.end_job(desk);
+        self.end_task(desk);
+    }
+
+    /// Ends the command in progress, if there is one, with all of its group.
+    pub(crate) fn end_job(&mut self, desk: &mut Desk) {
         if let Some(Task::Command(command)) = self.task.as_deref_mut()
             && let Some(job) = command.take_job()
         {
             desk.condemn(job);
         }
-        self.end_task(desk);
     }
 
     /// Gives the peer's name back, if it has one.

@@ -3,6 +3,7 @@
 //! What it does not do: parse a command line (`cli`), or know how a request is spelt (`protocol`).
 
 mod accept;
+mod closing;
 mod command;
 pub mod config;
 pub mod config_file;

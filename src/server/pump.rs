@@ -7,7 +7,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::connection::{Connection, Fate, Why};
+use super::connection::{Connection, Fate, Task, Why};
 use super::desk::Desk;
 use crate::protocol::effect::Effect;
 use crate::protocol::line::{Cut, Frame, Framing};
@@ -24,15 +24,25 @@ const DRAFT_BYTES_KEPT: usize = 256 * 1024;
 impl Connection {
     /// The socket has something to read.
     pub(crate) fn on_readable(&mut self, desk: &mut Desk, scratch: &mut [u8]) {
-        match socket::receive(self.socket.as_fd(), scratch) {
+        let peeks = self.peeks(desk);
+        let receive = if peeks { socket::peek } else { socket::receive };
+        match receive(self.socket.as_fd(), scratch) {
             Ok(0) => {
-                self.flags.is_at_end = true;
+                self.presence.on_end();
                 self.take_in(desk, &[]);
             }
             Ok(count) => {
                 self.bytes_in += count as u64;
                 desk.stats().bytes_in.add(count as u64);
                 self.take_in(desk, &scratch[..count]);
+                if peeks {
+                    self.read_taken(count, scratch);
+                }
+            }
+            // Nothing more can come of a peer that is gone.
+            Err(_) if self.presence.is_leaving() => {
+                self.presence.on_end();
+                self.take_in(desk, &[]);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => self.on_gone(Why::of(&error)),
@@ -40,11 +50,16 @@ impl Connection {
     }
 
     /// What was kept can go on: a reply ended, or there is room for output again.
-    pub(crate) fn take_up(&mut self, desk: &mut Desk) {
-        self.take_in(desk, &[]);
+    pub(crate) fn take_up(&mut self, desk: &mut Desk, scratch: &mut [u8]) {
+        if self.presence.is_leaving() && self.wants_input() {
+            self.on_readable(desk, scratch);
+        } else {
+            self.take_in(desk, &[]);
+        }
     }
 
-    fn take_in(&mut self, desk: &mut Desk, fresh: &[u8]) {
+    /// Takes what it can of what was kept and of `fresh`, and keeps the rest.
+    pub(super) fn take_in(&mut self, desk: &mut Desk, fresh: &[u8]) {
         if self.fate.is_some() {
             return;
         }
@@ -76,6 +91,7 @@ impl Connection {
         let (mut used, mut cuts) = (0, 0);
         let before = self.requests;
         let mut is_unfinished = false;
+        let is_whole = self.presence.is_at_end() && !self.presence.is_torn();
         self.pump_kept(desk, &terms);
         if self.session.is_at_start()
             && let Some(effect) = self.session.on_start(shown)
@@ -86,7 +102,7 @@ impl Connection {
             // Only then may a message not be taken that was cut.
             let before = self.session.is_sending().then(|| self.framer.clone());
             let (cut_used, effect) =
-                match self.framer.cut(&shown[used..], self.flags.is_at_end, terms.line_bytes_max) {
+                match self.framer.cut(&shown[used..], is_whole, terms.line_bytes_max) {
                     Cut::Frame { frame, used } => (used, self.on_frame(&frame, &terms)),
                     Cut::TooLong { used: n } => {
                         (n, self.on_too_long(&shown[used..used + n], &terms))
@@ -126,7 +142,7 @@ impl Connection {
         if draft.capacity() <= DRAFT_BYTES_KEPT {
             desk.draft = draft;
         }
-        let has_more = used < shown.len() || self.flags.is_at_end;
+        let has_more = used < shown.len() || self.presence.is_at_end();
         self.flags.is_stalled = has_more && !is_unfinished;
         self.on_taken(desk, &terms, self.requests.wrapping_sub(before));
         self.place_order(desk);
@@ -172,12 +188,17 @@ impl Connection {
             self.active_ms = desk.now_ms;
             desk.stats().requests.add(u64::from(messages));
         }
-        if self.flags.is_at_end && !self.flags.is_stalled && self.session.is_busy() {
+        if self.presence.is_at_end() && !self.flags.is_stalled && self.session.is_busy() {
+            if let Some(Task::Upload(upload)) = self.task.as_deref_mut()
+                && self.presence.is_torn()
+            {
+                upload.on_torn();
+            }
             let effect = self.session.on_input_end();
             self.act(desk, effect, terms);
         }
         let is_all_said = !self.flags.is_stalled && !self.session.is_busy();
-        if self.flags.is_at_end && is_all_said && !self.session.has_waiting() {
+        if self.presence.is_at_end() && is_all_said && !self.session.has_waiting() {
             self.session.on_end();
             self.fate = self.fate.or(Some(Fate::Finish(Why::EndOfInput)));
         }

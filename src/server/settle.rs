@@ -7,7 +7,6 @@ use std::io;
 
 use super::connection::{Connection, Fate, Task, Why};
 use super::desk::Desk;
-use super::drive::LINGER_MS;
 use crate::protocol::refusal::{Code, Refusal};
 use crate::reactor::token::{Facet, Token};
 use crate::sys::epoll::Interest;
@@ -20,6 +19,13 @@ impl Connection {
     /// Sends what can be sent now.
     pub(crate) fn flush(&mut self, desk: &mut Desk, scratch: &mut [u8]) {
         self.flags.is_cut_short = false;
+        self.send_queued(desk, scratch);
+        if self.presence.gone().is_some() {
+            self.work_off(desk);
+        }
+    }
+
+    fn send_queued(&mut self, desk: &mut Desk, scratch: &mut [u8]) {
         let end = self.bytes_out + desk.turn_bytes();
         while !self.flags.is_sink_full && self.wants_flush() {
             self.advance_task(desk);
@@ -38,8 +44,7 @@ impl Connection {
                     return;
                 }
                 Ok(Flush::SourceEnded { missing }) => self.on_source_ended(missing),
-                // Whoever is still there is not to take what was sent for whole.
-                Err(error) => self.fate = Some(Fate::Reset(Why::of(&error))),
+                Err(error) => self.on_gone(Why::of(&error)),
             }
         }
     }
@@ -64,11 +69,7 @@ impl Connection {
                     self.active_ms = desk.now_ms;
                 }
             }
-            Err(_) => self.fate = Some(Fate::Gone(Why::Internal)),
-        }
-        if let Some(Fate::Gone(why)) = self.fate {
-            // Whoever is still there is not to take what was sent for whole.
-            self.fate = Some(Fate::Reset(why));
+            Err(_) => self.fail(),
         }
         true
     }
@@ -102,7 +103,7 @@ impl Connection {
     fn on_deadline(&mut self, desk: &mut Desk) {
         if self.is_undecided() {
             self.framer.decide_bare();
-            return self.take_up(desk);
+            return self.take_in(desk, &[]);
         }
         if let Some(Task::Command(command)) = self.task.as_deref_mut() {
             command.on_deadline(desk);
@@ -128,6 +129,7 @@ impl Connection {
             return Some(why);
         }
         if self.watch(desk).is_err() {
+            self.fail();
             return Some(Why::Internal);
         }
         self.arm(desk);
@@ -141,7 +143,7 @@ impl Connection {
     fn wants_flush(&self) -> bool {
         let is_over = matches!(self.fate, Some(Fate::Gone(_) | Fate::Reset(_)));
         let is_warming = matches!(self.task.as_deref(), Some(Task::Download(d)) if d.is_warming());
-        !is_over && !is_warming && !self.is_lingering()
+        !is_over && !is_warming && !self.is_lingering() && self.presence.gone().is_none()
     }
 
     /// Has a task queue what comes next, or say how it came out.
@@ -194,44 +196,20 @@ impl Connection {
         }
     }
 
-    fn settle_fate(&mut self, desk: &mut Desk) -> Option<Why> {
-        let (why, is_patient) = match self.fate? {
-            Fate::Gone(why) => return Some(why),
-            Fate::Reset(why) => {
-                // Where this fails, the peer is gone already.
-                let _ = socket::set_reset_on_close(self.socket.as_fd());
-                return Some(why);
-            }
-            Fate::Finish(why) => (why, true),
-            Fate::Dismiss(why, until_ms) => (why, desk.now_ms < until_ms),
-            Fate::Linger(why, until_ms) => {
-                let is_over = self.flags.is_at_end || desk.now_ms >= until_ms;
-                return is_over.then_some(why);
-            }
-        };
-        if !self.output.is_empty() || self.task.is_some() {
-            return (!is_patient).then_some(why);
-        }
-        // Before the peer can see the end: whoever comes next may want the name.
-        self.leave_room(desk);
-        if self.flags.is_at_end || socket::shutdown_write(self.socket.as_fd()).is_err() {
-            return Some(why);
-        }
-        // Closing with unread input would destroy what was sent and not yet taken.
-        self.fate = Some(Fate::Linger(why, desk.now_ms + LINGER_MS));
-        self.inbox = Vec::new();
-        None
-    }
-
     /// Input came that is not to be read now: it is not told of again until it is.
     pub(crate) fn look_away(&mut self, desk: &Desk) {
-        if self.watch_socket(desk, self.interest_in_output()).is_err() {
-            self.fate = Some(Fate::Gone(Why::Internal));
+        let wanted = self.presence.gone().is_none().then(|| self.interest_in_output());
+        if self.watch_socket(desk, wanted).is_err() {
+            self.fail();
         }
     }
 
-    fn watch_socket(&mut self, desk: &Desk, interest: Interest) -> io::Result<()> {
-        let wanted = Some(interest);
+    /// The server itself cannot go on with this connection: it is cut.
+    pub(crate) fn fail(&mut self) {
+        self.fate = Some(Fate::Reset(Why::Internal));
+    }
+
+    fn watch_socket(&mut self, desk: &Desk, wanted: Option<Interest>) -> io::Result<()> {
         desk.watch(self.id, Facet::Socket, self.socket.as_fd(), self.watched, wanted)?;
         self.watched = wanted;
         Ok(())

@@ -55,6 +55,9 @@ impl Starting {
 impl Connection {
     /// Takes an order for a command.
     pub(crate) fn run(&mut self, desk: &mut Desk, request: &RunRequest<'_>) {
+        if self.presence.gone().is_some() {
+            return self.on_outcome(desk, Outcome::Refused(cancelled()));
+        }
         let fields: [Field<'_>; 2] = [("peer", &self.peer), ("command", &quote(request.command))];
         desk.common.log.say(Level::Info, "run", &fields);
         match self.order(desk, request) {

@@ -75,6 +75,14 @@ impl Upload {
         self.go_on(desk, peer);
     }
 
+    /// The peer was lost: whether all came of a file whose size was not said is not known.
+    pub(crate) fn on_torn(&mut self) {
+        if self.bytes.is_none() {
+            let text = "the connection was lost: nothing is stored";
+            self.stop(Refusal::new(Code::BadRequest, text));
+        }
+    }
+
     /// A thread is done with what it was given.
     pub(crate) fn on_stored(&mut self, desk: &Desk, peer: PeerId, stored: Result<Stored, Refusal>) {
         match stored {

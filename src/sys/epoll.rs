@@ -4,6 +4,7 @@
 //! closed. Deregister before closing: a closed descriptor with a living duplicate keeps firing.
 
 use std::io;
+use std::num::NonZeroU8;
 use std::ops::BitOr;
 use std::os::fd::BorrowedFd;
 
@@ -13,19 +14,22 @@ use nix::sys::epoll::{EpollCreateFlags, EpollEvent, EpollFlags};
 
 /// What to be told of, besides HUP and ERR, which epoll always tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Interest(u8);
+pub struct Interest(NonZeroU8);
+
+/// A bit that is always set, so that an `Option<Interest>` takes one byte.
+const ANY: NonZeroU8 = NonZeroU8::MIN;
 
 impl Interest {
     /// Nothing but HUP and ERR.
-    pub const NONE: Self = Self(0);
+    pub const NONE: Self = Self(ANY);
     /// Input, or end of input (EPOLLIN).
-    pub const READ: Self = Self(1);
+    pub const READ: Self = Self(ANY.saturating_add(2));
     /// Room for output (EPOLLOUT).
-    pub const WRITE: Self = Self(2);
+    pub const WRITE: Self = Self(ANY.saturating_add(4));
 
     /// True if all of `other` is in `self`.
     pub fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
+        self.0.get() & other.0.get() == other.0.get()
     }
 
     fn flags(self) -> EpollFlags {

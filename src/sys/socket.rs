@@ -115,6 +115,11 @@ pub fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     retry(|| bare::recv(fd, buffer, libc::MSG_DONTWAIT))
 }
 
+/// As `receive`, but what is read stays in the socket (`MSG_PEEK`).
+pub fn peek(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    retry(|| bare::recv(fd, buffer, libc::MSG_DONTWAIT | libc::MSG_PEEK))
+}
+
 fn send_flags(more: bool) -> MsgFlags {
     let mut flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
     if more {

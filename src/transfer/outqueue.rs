@@ -184,6 +184,11 @@ impl OutQueue {
         self.check();
     }
 
+    /// Forgets all that was not sent: the peer is gone.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     /// Gives back the memory of an empty queue: an idle peer owns none.
     pub fn release(&mut self) {
         if self.is_empty() {

@@ -21,6 +21,7 @@ mod framed_input;
 mod framed_pty;
 mod framed_run;
 mod jobs;
+mod leaving;
 mod lifecycle;
 mod limits;
 mod listing;

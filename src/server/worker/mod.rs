@@ -121,10 +121,7 @@ impl Worker {
                     connection.dismiss(desk, &stopping());
                 }
                 connection.flush(desk, scratch);
-                if !connection.output.is_empty() {
-                    // Where this fails, the peer is gone already.
-                    let _ = socket::set_reset_on_close(connection.socket.as_fd());
-                }
+                connection.read_kept(scratch);
             });
             self.close(peer, Why::Told(Code::Stopping));
         }
@@ -148,7 +145,7 @@ impl Worker {
         // What goes on in this turn may want to go on in the next one, but not in this one again.
         for index in 0..self.desk.again.len() {
             let peer = self.desk.again[index];
-            self.with(peer, |connection, desk, _| connection.take_up(desk));
+            self.with(peer, Connection::take_up);
         }
         self.desk.again.clear();
         if has_mail {
@@ -229,7 +226,7 @@ impl Worker {
             desk.stats().panics.add(1);
             let fields: [Field<'_>; 1] = [("peer", &connection.peer)];
             desk.common.log.say(Level::Error, "a failure of landline's own", &fields);
-            connection.fate = Some(Fate::Gone(Why::Internal));
+            connection.fail();
         }
     }
 
@@ -239,16 +236,15 @@ impl Worker {
                 if event.writable {
                     connection.flags.is_sink_full = false;
                 }
-                let is_read = event.readable && connection.wants_input();
-                if is_read {
+                if event.gone {
+                    let error = socket::take_error(connection.socket.as_fd()).err();
+                    connection.on_gone(error.as_ref().map_or(Why::Gone, Why::of));
+                    connection.read_kept(scratch);
+                }
+                if event.readable && connection.wants_input() {
                     connection.on_readable(desk, scratch);
                 } else if event.readable {
                     connection.look_away(desk);
-                }
-                // What came before the end is read first; reading then tells of the end.
-                if event.gone && !is_read {
-                    let error = socket::take_error(connection.socket.as_fd()).err();
-                    connection.on_gone(error.as_ref().map_or(Why::Gone, Why::of));
                 }
             }
             facet => {
@@ -356,15 +352,15 @@ impl Worker {
         }
         for peer in self.peers.ids() {
             self.with(peer, |connection, desk, _| {
-                if connection.fate.is_some() {
+                // What a peer that is gone has left behind is worked off.
+                if !connection.is_served() {
                     return;
                 }
                 if connection.session.is_framed() {
                     connection.output.push(wording::shutdown_note());
                 }
-                if connection.session.is_busy() {
-                    connection.flags.is_last_reply = true;
-                } else {
+                // A reply in progress comes to its end first.
+                if !connection.session.is_busy() {
                     connection.dismiss(desk, &stopping());
                 }
             });
@@ -376,11 +372,12 @@ impl Worker {
             let mut why = None;
             self.with(peer, |connection, desk, scratch| {
                 connection.flush(desk, scratch);
+                connection.read_kept(scratch);
                 why = connection.settle(desk);
             });
             let Some(connection) = self.peers.get_mut(peer) else { continue };
             connection.flags.is_touched = false;
-            if let Some(Fate::Gone(reason)) = connection.fate {
+            if let Some(Fate::Gone(reason) | Fate::Reset(reason)) = connection.fate {
                 why = why.or(Some(reason));
             }
             if let Some(why) = why {
@@ -391,6 +388,7 @@ impl Worker {
 
     fn close(&mut self, peer: PeerId, why: Why) {
         let Some(mut connection) = self.peers.remove(peer) else { return };
+        connection.prepare_close();
         let desk = &mut self.desk;
         connection.abandon(desk);
         connection.leave_room(desk);
