@@ -244,7 +244,9 @@ impl Session {
         if self.service == Service::Metrics {
             return self.end(Vec::new());
         }
-        if self.guard.is_at_start() && guard::begins_like_http(head) {
+        // How much of the line came at once must not matter: so much of it is always there.
+        let certain = &head[..head.len().min(terms.line_bytes_max + 1)];
+        if self.guard.is_at_start() && guard::begins_like_http(certain) {
             return self.turn_away(Stranger::Http);
         }
         let text = format!("a line has at most {} bytes", terms.line_bytes_max);
