@@ -75,7 +75,7 @@ class Server:
         self.threads = {}
         for thread in words_of_tasks(self.pid):
             name = words(f"/proc/{self.pid}/task/{thread}/comm")[0]
-            role = "supervisor" if name == "landline" else name.split("-")[0]
+            role = "supervisor" if int(thread) == self.pid else name.split("-")[0]
             self.threads.setdefault(role, []).append(int(thread))
         return set(self.threads) == ROLES and len(self.threads["supervisor"]) == 1
 
