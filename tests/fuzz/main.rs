@@ -3,9 +3,14 @@
 //! What it does not do: say what is right to answer (`tests/sim`). Seeds are fixed, so that a run
 //! is like the one before; `LANDLINE_SEED=N` begins with another one.
 
+use landline::protocol;
+
 mod bytes;
 mod cuts;
 mod random;
+mod replay;
+#[path = "../../fuzz/targets/mod.rs"]
+mod targets;
 
 /// Runs `test` with `count` seeds. One that fails is named.
 fn with_seeds(count: u64, test: impl Fn(&mut random::Random)) {

@@ -1,0 +1,9 @@
+//! The target `allow_list`: see `targets`.
+#![no_main]
+
+use landline::protocol;
+
+#[path = "../targets/mod.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("allow_list", data));
