@@ -33,7 +33,7 @@ use crate::sys::epoll::Interest;
 use crate::sys::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::sys::socket::{self, Peer};
 use crate::transfer::outqueue::OutQueue;
-use crate::transfer::segment::Shared;
+use crate::transfer::segment::{SEGMENT_BYTES, Shared};
 
 /// What the session awaits.
 #[derive(Debug)]
@@ -114,7 +114,18 @@ impl Why {
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     pub(crate) messages: Vec<Shared>,
-    pub(crate) bytes: usize,
+    /// What they cost, in bytes.
+    bytes: usize,
+}
+
+impl Held {
+    pub(crate) fn push(&mut self, messages: Shared) {
+        self.bytes += messages.len();
+        if !self.messages.last_mut().is_some_and(|last| last.take_in(&messages)) {
+            self.bytes += SEGMENT_BYTES;
+            self.messages.push(messages.lean());
+        }
+    }
 }
 
 /// One peer.
@@ -268,7 +279,7 @@ impl Connection {
 
     /// Keeps the mark that output is over or below its limits.
     pub(crate) fn note_output(&mut self) {
-        let bytes = self.output.memory_bytes();
+        let bytes = self.output.memory_cost();
         let limit = if self.flags.is_choked { OUTPUT_BYTES_LOW } else { OUTPUT_BYTES_HIGH };
         self.flags.is_choked = bytes > limit;
     }
@@ -362,9 +373,9 @@ impl Connection {
         self.session.is_busy() && !self.session.is_framed() && !self.session.is_sending()
     }
 
-    /// Bytes of messages the peer has not taken.
+    /// What the messages cost that the peer has not taken, in bytes.
     pub(crate) fn backlog_bytes(&self) -> usize {
-        self.output.message_bytes() + self.held.as_ref().map_or(0, |held| held.bytes)
+        self.output.message_cost() + self.held.as_ref().map_or(0, |held| held.bytes)
     }
 
     pub(crate) fn check(&self) {

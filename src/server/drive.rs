@@ -174,9 +174,7 @@ impl Connection {
         }
         desk.stats().deliveries.add(1);
         if self.is_replying() {
-            let held = self.held.get_or_insert_default();
-            held.bytes += messages.len();
-            held.messages.push(messages.lean());
+            self.held.get_or_insert_default().push(messages);
         } else {
             messages.start += self.try_send(desk, messages.bytes());
             self.output.push_shared(messages);

@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-use super::segment::{Segment, Shared};
+use super::segment::{SEGMENT_BYTES, Segment, Shared};
 use super::sink::Sink;
 use super::stall::Stall;
 use crate::sys::copy::Copied;
@@ -46,6 +46,8 @@ struct Segments(Option<Box<Queue>>);
 #[derive(Debug, Default)]
 struct Queue {
     segments: VecDeque<Segment>,
+    /// How many of them are messages.
+    messages: usize,
     /// The peer takes nothing.
     stall: Option<Stall>,
 }
@@ -83,6 +85,17 @@ impl OutQueue {
     /// Bytes of messages that were not sent.
     pub fn message_bytes(&self) -> usize {
         self.message_bytes
+    }
+
+    /// What all of it costs, in bytes.
+    pub fn memory_cost(&self) -> usize {
+        self.memory_bytes + self.segments.get().len() * SEGMENT_BYTES
+    }
+
+    /// What messages that were not sent cost, in bytes.
+    pub fn message_cost(&self) -> usize {
+        let messages = self.segments.0.as_ref().map_or(0, |queue| queue.messages);
+        self.message_bytes + messages * SEGMENT_BYTES
     }
 
     /// Keeps account of a peer that takes nothing: `is_full` if its socket took no more at the end
@@ -147,15 +160,15 @@ impl OutQueue {
         }
         self.memory_bytes += shared.len();
         self.message_bytes += shared.len();
-        let segments = self.segments.get_mut();
-        let is_merged = match segments.back_mut() {
-            Some(Segment::Shared(last)) => last.merge(&shared),
+        let queue = self.segments.0.get_or_insert_default();
+        let is_taken_in = match queue.segments.back_mut() {
+            Some(Segment::Shared(last)) => last.take_in(&shared),
             _ => false,
         };
-        if !is_merged {
-            // What is not first will wait.
-            let shared = if segments.is_empty() { shared } else { shared.lean() };
-            segments.push_back(Segment::Shared(shared));
+        if !is_taken_in {
+            // What could be sent at once is not queued: this will wait.
+            queue.segments.push_back(Segment::Shared(shared.lean()));
+            queue.messages += 1;
         }
         self.check();
     }
@@ -258,7 +271,7 @@ impl OutQueue {
                 Segment::File { .. } => {}
             }
             if is_done {
-                self.segments.get_mut().pop_front();
+                self.pop_front();
             }
         }
         debug_assert_eq!(moved, 0, "a sink moves no more than it was given");
@@ -267,11 +280,18 @@ impl OutQueue {
 
     /// The front segment's file ended.
     fn drop_source(&mut self) -> Flush {
-        let missing = match self.segments.get_mut().pop_front() {
+        let missing = match self.pop_front() {
             Some(Segment::File { remaining, .. }) => remaining,
             _ => 0,
         };
         Flush::SourceEnded { missing }
+    }
+
+    fn pop_front(&mut self) -> Option<Segment> {
+        let queue = self.segments.0.as_deref_mut()?;
+        let first = queue.segments.pop_front();
+        queue.messages -= usize::from(matches!(first, Some(Segment::Shared(_))));
+        first
     }
 
     fn has_joint(&self) -> bool {
@@ -286,6 +306,9 @@ impl OutQueue {
             let shared = self.segments.get().iter().filter(|s| matches!(s, Segment::Shared(_)));
             let shared = shared.filter_map(Segment::memory).map(<[u8]>::len).sum::<usize>();
             assert_eq!(shared, self.message_bytes, "invariant 2");
+            let messages = self.segments.get().iter().filter(|s| matches!(s, Segment::Shared(_)));
+            let counted = self.segments.0.as_ref().map_or(0, |queue| queue.messages);
+            assert_eq!(messages.count(), counted, "invariant 2");
             let is_none_empty = self.segments.get().iter().all(|s| s.memory() != Some(&[]));
             assert!(is_none_empty, "invariant 3");
         }
@@ -353,6 +376,40 @@ mod tests {
         assert_eq!(queue.flush(&mut sink, 1000).expect("the sink takes it"), Flush::Drained);
         assert_eq!((sink.taken.as_slice(), sink.calls), (&b"one two three"[..], 1));
         assert_eq!((queue.memory_bytes(), queue.message_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn messages_of_a_few_bytes_cost_little_more_than_that() {
+        const MESSAGES: usize = 100_000;
+        let mut queue = OutQueue::default();
+        for number in 0..MESSAGES {
+            // Each has come in a turn of its own, or between others.
+            let block = Arc::new(b"a|hi\n--------".repeat(1 + number % 50));
+            queue.push_shared(Shared { block, start: 0, end: 5 });
+        }
+        assert_eq!(queue.message_bytes(), 5 * MESSAGES);
+        let held = queue.segments.get().iter().map(|segment| match segment {
+            Segment::Shared(shared) => shared.block.capacity(),
+            _ => 0,
+        });
+        let queue_bytes = queue.segments.get().capacity() * size_of::<Segment>();
+        let held = held.sum::<usize>() + queue_bytes;
+        assert!(held <= queue.message_cost() + JOIN_BYTES_MAX, "{held}");
+        assert!(queue.message_cost() < 6 * MESSAGES, "{}", queue.message_cost());
+    }
+
+    #[test]
+    fn a_segment_that_stands_alone_counts_for_all_it_costs() {
+        let mut queue = OutQueue::default();
+        for _ in 0..1000 {
+            queue.push_shared(Shared { block: Arc::new(b"hi\n".to_vec()), start: 0, end: 3 });
+            queue.push(b"x".to_vec());
+        }
+        assert_eq!(queue.message_cost(), 1000 * (3 + SEGMENT_BYTES));
+        assert_eq!(queue.memory_cost(), 1000 * (4 + 2 * SEGMENT_BYTES));
+        let mut sink = Narrow { room: usize::MAX, taken: Vec::new(), calls: 0 };
+        assert_eq!(queue.flush(&mut sink, u64::MAX).expect("no error"), Flush::Drained);
+        assert_eq!((queue.message_cost(), queue.memory_cost()), (0, 0));
     }
 
     #[test]

@@ -25,6 +25,15 @@ pub enum Segment {
     },
 }
 
+/// What a segment costs beyond its bytes, in bytes: its place in a queue that has room for as many
+/// again, the head of its block, and what an allocator adds to the block and to its head.
+pub const SEGMENT_BYTES: usize = 2 * size_of::<Segment>() + size_of::<Vec<u8>>() + 4 * 16;
+/// Size up to which messages that wait for one peer are put together in a block of its own, in
+/// bytes.
+const CHUNK_BYTES_MAX: usize = 16 * 1024;
+/// Size up to which a message that waits is copied rather than shared, in bytes: what it costs to
+/// share one is as much.
+const SMALL_BYTES_MAX: usize = 512;
 /// How many times larger than a range its block may be while the range waits.
 pub const LEAN_FACTOR: usize = 4;
 
@@ -55,15 +64,35 @@ impl Shared {
         self.start == self.end
     }
 
-    /// The same bytes, in a block of their own where they are a small part of a large one: what
-    /// waits for long must not keep alive what does not.
+    /// The same bytes, in a block of their own if they are few, or a small part of a large block:
+    /// what waits for long must not keep alive what does not.
     #[must_use]
     pub fn lean(self) -> Self {
-        if self.len() * LEAN_FACTOR >= self.block.len() {
+        if self.len() > SMALL_BYTES_MAX && self.len() * LEAN_FACTOR >= self.block.len() {
             return self;
         }
         let (block, end) = (Arc::new(self.bytes().to_vec()), self.len());
         Self { block, start: 0, end }
+    }
+
+    /// Takes `next` in, if that can be: as the same block's next range, or by a copy into this
+    /// block, if nobody else holds it and both are not large. A block grows to twice its size at a
+    /// time, but never beyond the largest, so that little of it is unused.
+    pub fn take_in(&mut self, next: &Self) -> bool {
+        if self.merge(next) {
+            return true;
+        }
+        let bytes = self.end + next.len();
+        let Some(block) = Arc::get_mut(&mut self.block) else { return false };
+        if self.end != block.len() || bytes > CHUNK_BYTES_MAX {
+            return false;
+        }
+        if bytes > block.capacity() {
+            block.reserve_exact((2 * bytes).min(CHUNK_BYTES_MAX) - block.len());
+        }
+        block.extend_from_slice(next.bytes());
+        self.end = bytes;
+        true
     }
 
     /// Takes `next` in, where it is the same block's next range.
@@ -84,5 +113,42 @@ impl Segment {
             Self::Shared(shared) => Some(shared.bytes()),
             Self::File { .. } => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(block: &Arc<Vec<u8>>, start: usize, end: usize) -> Shared {
+        Shared { block: Arc::clone(block), start, end }
+    }
+
+    #[test]
+    fn small_messages_that_wait_share_a_block_of_their_own() {
+        let room: Arc<Vec<u8>> = Arc::new((0..=255).cycle().take(1024).collect());
+        let mut waiting = range(&room, 7, 11).lean();
+        let mut expected = room[7..11].to_vec();
+        for start in (0..1020).step_by(2) {
+            assert!(waiting.take_in(&range(&room, start, start + 4)), "{start}");
+            expected.extend_from_slice(&room[start..start + 4]);
+            assert!(waiting.block.capacity() <= 2 * waiting.len(), "{start}");
+        }
+        assert_eq!(waiting.bytes(), expected);
+    }
+
+    #[test]
+    fn a_block_that_another_holds_or_that_is_full_stays_as_it_is() {
+        let room = Arc::new(vec![b'x'; CHUNK_BYTES_MAX]);
+        let mut first = range(&room, 0, 4);
+        assert!(!first.take_in(&range(&room, 8, 12)), "the room holds it");
+        assert!(first.take_in(&range(&room, 4, 8)), "it is the next range");
+        let mut own = range(&room, 0, 4).lean();
+        let copy = own.clone();
+        assert!(!own.take_in(&range(&room, 8, 12)), "a copy holds it");
+        drop(copy);
+        assert!(own.take_in(&range(&room, 0, CHUNK_BYTES_MAX - 4)));
+        assert_eq!((own.len(), own.block.capacity()), (CHUNK_BYTES_MAX, CHUNK_BYTES_MAX));
+        assert!(!own.take_in(&range(&room, 0, 1)), "it is full");
     }
 }

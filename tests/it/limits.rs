@@ -360,6 +360,36 @@ fn framed_requests_whose_replies_are_not_read_cost_no_memory() {
 }
 
 #[test]
+fn small_messages_that_are_not_read_cost_what_the_limit_says() {
+    let args = ["-l", "talk@0", "--max-backlog", "1000000", "--send-timeout", "0"];
+    let server = Server::line(&args);
+    let mut deaf = Peer::narrow(server.v4("talk"));
+    deaf.say("deaf\n");
+    let (mut sender, mut ear) = (server.peer("talk"), server.peer("talk"));
+    ear.say("ear\n");
+    sender.say("a\nhi | ear\n");
+    ear.expect("a|hi\n");
+    wait_until("the deaf one has a name", || {
+        sender.say("hi | deaf\nhi | a\n");
+        sender.expect_line() == "a|hi"
+    });
+    let before = server.peak_bytes();
+    // The two have their turns, so that no two messages for one of them stand together.
+    let round = "four | deaf\nfour | ear\n".repeat(500);
+    let is_slow = || server.log().iter().any(|line| line.contains("why=slow"));
+    wait_until("it is dismissed", || {
+        for _ in 0..8 {
+            sender.say(&round);
+            ear.skip(500 * "a|four\n".len() as u64);
+        }
+        is_slow()
+    });
+    let grown = server.grown_since(before);
+    assert!(grown < 6 << 20, "{grown} bytes more");
+    drop((deaf, sender, ear));
+}
+
+#[test]
 fn an_endless_line_costs_no_memory() {
     let server = Server::line(&[]);
     let before = server.peak_bytes();
