@@ -25,6 +25,9 @@ pub const SENDS_MAX: u8 = 64;
 pub const SENDS_LINE_BYTES_MAX: usize = 2 * 1024;
 /// Input for a request that it has not taken, in bytes, above which no more is read for it.
 pub const INPUT_BYTES_MAX: usize = 128 * 1024;
+/// What is read ahead of a telnet client while its request is in progress, so that an interrupt is
+/// seen, in bytes: one read's worth may come on top.
+pub const TELNET_AHEAD_BYTES_MAX: usize = 4 * 1024;
 /// Longest name of a terminal's type, in bytes.
 pub const TERM_BYTES_MAX: usize = 64;
 /// Unread message bytes after which a recipient is disconnected (default of `--max-backlog`).

@@ -89,6 +89,14 @@ impl Framer {
         }
     }
 
+    /// The bytes that are kept changed, and telnet is spoken: in lines, searched from their start.
+    pub fn begin_anew(&mut self) {
+        if self.framing == Framing::Undecided {
+            self.framing = Framing::Lines;
+        }
+        self.scanned = 0;
+    }
+
     /// True while a line over the limit is being skipped to its newline.
     pub fn is_discarding(&self) -> bool {
         self.is_discarding
@@ -97,6 +105,11 @@ impl Framer {
     /// The next `bytes` bytes are payload: they are handed out as they are.
     pub fn expect_payload(&mut self, bytes: u64) {
         self.payload_bytes = self.payload_bytes.saturating_add(bytes);
+    }
+
+    /// How many bytes of payload come next.
+    pub fn payload_bytes(&self) -> u64 {
+        self.payload_bytes
     }
 
     /// Whether what comes next is payload.

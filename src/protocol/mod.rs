@@ -15,5 +15,6 @@ pub mod reply;
 pub mod request;
 pub mod session;
 pub mod speech;
+pub mod telnet;
 pub mod text;
 pub mod wording;

@@ -287,7 +287,8 @@ impl Connection {
     /// Whether the socket is to be read.
     pub(crate) fn wants_input(&self) -> bool {
         let takes_input = self.takes_input() && !self.flags.is_stalled && !self.flags.is_byte_kept;
-        !self.presence.is_at_end() && (self.is_lingering() || takes_input)
+        !self.presence.is_at_end()
+            && (self.is_lingering() || takes_input || self.hears_interrupts())
     }
 
     /// What to wait for on the socket. It stays registered until the peer is gone, which is to be

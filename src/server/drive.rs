@@ -244,7 +244,7 @@ impl Connection {
         }
     }
 
-    fn cancel(&mut self, desk: &mut Desk) {
+    pub(crate) fn cancel(&mut self, desk: &mut Desk) {
         match self.task.as_deref_mut() {
             Some(Task::Awaited { is_cancelled }) => *is_cancelled = true,
             Some(Task::Starting(starting)) => starting.is_cancelled = true,

@@ -23,6 +23,7 @@ mod share;
 mod start;
 mod stats;
 mod supervisor;
+mod telnet;
 mod upload;
 mod watched;
 mod worker;

@@ -65,17 +65,28 @@ impl Connection {
         }
         desk.look_at_settings();
         self.look_at_settings(desk);
+        if self.session.is_telnet() {
+            return self.take_in_telnet(desk, fresh);
+        }
+        self.take_in_as_it_is(desk, fresh);
+        if self.session.is_telnet() && self.fate.is_none() {
+            // It is from here on.
+            self.take_in_telnet(desk, &[]);
+        }
+    }
+
+    fn take_in_as_it_is(&mut self, desk: &mut Desk, fresh: &[u8]) {
         if self.inbox.is_empty() {
             if self.framer.framing() == Framing::Undecided {
                 self.active_ms = desk.now_ms;
             }
-            let used = self.pump(desk, fresh);
+            let used = self.pump(desk, fresh, true);
             self.inbox = fresh[used..].to_vec();
             return;
         }
         let mut inbox = std::mem::take(&mut self.inbox);
         inbox.extend_from_slice(fresh);
-        let used = self.pump(desk, &inbox);
+        let used = self.pump(desk, &inbox, true);
         if used < inbox.len() {
             inbox.drain(..used);
             self.inbox = inbox;
@@ -83,7 +94,8 @@ impl Connection {
     }
 
     /// Takes messages out of `shown` for as long as the session takes them; says how far it came.
-    fn pump(&mut self, desk: &mut Desk, shown: &[u8]) -> usize {
+    /// `is_all` says that nothing that came is behind it.
+    pub(super) fn pump(&mut self, desk: &mut Desk, shown: &[u8], is_all: bool) -> usize {
         let settings = Arc::clone(&desk.seen.settings);
         let terms = desk.terms(&settings);
         let mut echo = Echo::default();
@@ -91,18 +103,19 @@ impl Connection {
         let (mut used, mut cuts) = (0, 0);
         let before = self.requests;
         let mut is_unfinished = false;
-        let is_whole = self.presence.is_at_end() && !self.presence.is_torn();
+        let is_at_end = is_all && self.presence.is_at_end();
+        let is_whole = is_at_end && !self.presence.is_torn();
         self.pump_kept(desk, &terms);
-        if self.session.is_at_start()
-            && let Some(effect) = self.session.on_start(shown)
-        {
-            self.act(desk, effect, &terms);
+        if self.requests == 0 && self.session.is_at_start() && !self.start(desk, shown, &terms) {
+            desk.draft = draft;
+            return 0;
         }
         while self.takes_input() && cuts < CUTS_PER_TURN {
             // Only then may a message not be taken that was cut.
             let before = self.session.is_sending().then(|| self.framer.clone());
             let (cut_used, effect) =
                 match self.framer.cut(&shown[used..], is_whole, terms.line_bytes_max) {
+                    Cut::Frame { frame, .. } if self.turns_telnet(frame.whole) => break,
                     Cut::Frame { frame, used } => (used, self.on_frame(&frame, &terms)),
                     Cut::TooLong { used: n } => {
                         (n, self.on_too_long(&shown[used..used + n], &terms))
@@ -113,6 +126,7 @@ impl Connection {
                     Cut::Payload(piece) => (piece.len(), self.session.on_payload(piece)),
                     Cut::Unfinished => {
                         is_unfinished = true;
+                        self.turns_telnet(&shown[used..]);
                         break;
                     }
                 };
@@ -142,9 +156,9 @@ impl Connection {
         if draft.capacity() <= DRAFT_BYTES_KEPT {
             desk.draft = draft;
         }
-        let has_more = used < shown.len() || self.presence.is_at_end();
+        let has_more = used < shown.len() || is_at_end;
         self.flags.is_stalled = has_more && !is_unfinished;
-        self.on_taken(desk, &terms, self.requests.wrapping_sub(before));
+        self.on_taken(desk, &terms, self.requests.wrapping_sub(before), is_at_end);
         self.place_order(desk);
         used
     }
@@ -183,12 +197,12 @@ impl Connection {
     }
 
     /// So many messages were taken; what was merely dropped does not count against idling.
-    fn on_taken(&mut self, desk: &mut Desk, terms: &Terms<'_>, messages: u32) {
+    fn on_taken(&mut self, desk: &mut Desk, terms: &Terms<'_>, messages: u32, is_at_end: bool) {
         if messages > 0 {
             self.active_ms = desk.now_ms;
             desk.stats().requests.add(u64::from(messages));
         }
-        if self.presence.is_at_end() && !self.flags.is_stalled && self.session.is_busy() {
+        if is_at_end && !self.flags.is_stalled && self.session.is_busy() {
             if let Some(Task::Upload(upload)) = self.task.as_deref_mut()
                 && self.presence.is_torn()
             {
@@ -198,7 +212,7 @@ impl Connection {
             self.act(desk, effect, terms);
         }
         let is_all_said = !self.flags.is_stalled && !self.session.is_busy();
-        if self.presence.is_at_end() && is_all_said && !self.session.has_waiting() {
+        if is_at_end && is_all_said && !self.session.has_waiting() {
             self.session.on_end();
             self.fate = self.fate.or(Some(Fate::Finish(Why::EndOfInput)));
         }

@@ -188,6 +188,13 @@ impl OutQueue {
         })
     }
 
+    /// Gives up what is still to come from the peer's file.
+    pub fn cut_file(&mut self) {
+        if self.has_source() {
+            self.segments.get_mut().retain(|segment| segment.memory().is_some());
+        }
+    }
+
     /// Puts bytes before all that is queued.
     pub fn push_front(&mut self, bytes: Vec<u8>) {
         if !bytes.is_empty() {

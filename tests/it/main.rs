@@ -34,6 +34,7 @@ mod services;
 mod stats;
 mod strangers;
 mod support;
+mod telnet;
 mod terminal;
 mod transfers;
 mod uploads;

@@ -25,6 +25,7 @@ use super::line::{Frame, Framing};
 use super::refusal::{Code, Refusal};
 use super::reply::Style;
 use super::speech::{Service, Speech};
+use super::telnet::{self, Opening};
 use super::text::trim;
 use super::wording;
 
@@ -98,10 +99,25 @@ enum Manner {
     Undecided,
     /// In lines.
     Lines,
+    /// In lines, with telnet's commands among their bytes.
+    Telnet,
     /// In messages without newlines.
     Bare,
     /// In lines, and it is answered in frames.
     Framed,
+}
+
+/// What is to be done about the first bytes of a connection.
+#[derive(Debug)]
+pub enum Start {
+    /// They are taken as they come.
+    Go,
+    /// More have to come first.
+    Wait,
+    /// Telnet is spoken from now on.
+    Telnet,
+    /// A stranger is turned away.
+    Away(Effect<'static>),
 }
 
 /// The state of one connection's conversation.
@@ -141,7 +157,7 @@ impl Session {
             _ if self.service == Service::Echo => Framing::Raw,
             Manner::Undecided => Framing::Undecided,
             Manner::Bare => Framing::Bare,
-            Manner::Lines | Manner::Framed => Framing::Lines,
+            Manner::Lines | Manner::Telnet | Manner::Framed => Framing::Lines,
         }
     }
 
@@ -210,10 +226,37 @@ impl Session {
         self.guard.is_at_start()
     }
 
-    /// These are all the bytes that came so far, and nothing of them was taken: what follows if
-    /// they are a stranger's.
-    pub fn on_start(&mut self, bytes: &[u8]) -> Option<Effect<'static>> {
-        guard::stranger(bytes).map(|stranger| self.turn_away(stranger))
+    /// These are all the bytes that came so far, and nothing of them was taken. `is_final` says
+    /// that no more will come, or that more are not waited for.
+    pub fn on_start(&mut self, bytes: &[u8], is_final: bool) -> Start {
+        if let Some(stranger) = guard::stranger(bytes) {
+            return Start::Away(self.turn_away(stranger));
+        }
+        match telnet::opening(bytes) {
+            Opening::Telnet if self.may_become_telnet() => {
+                self.become_telnet();
+                Start::Telnet
+            }
+            Opening::Unknown if !is_final && self.may_become_telnet() => Start::Wait,
+            _ => Start::Go,
+        }
+    }
+
+    /// Whether telnet's commands are among what comes.
+    pub fn is_telnet(&self) -> bool {
+        self.manner == Manner::Telnet
+    }
+
+    /// Whether a line that begins with an interrupt makes the client one of telnet.
+    pub fn may_become_telnet(&self) -> bool {
+        matches!(self.manner, Manner::Undecided | Manner::Lines)
+            && !matches!(self.service, Service::Echo | Service::Metrics)
+    }
+
+    /// Telnet is spoken from now on, in lines.
+    pub fn become_telnet(&mut self) {
+        debug_assert!(self.may_become_telnet(), "what is bare, framed or raw stays so");
+        self.manner = Manner::Telnet;
     }
 
     /// A message came.
@@ -331,7 +374,7 @@ impl Session {
     }
 
     fn note_manner(&mut self, is_bare: bool) {
-        if !self.is_framed() {
+        if !matches!(self.manner, Manner::Framed | Manner::Telnet) {
             self.manner = if is_bare { Manner::Bare } else { Manner::Lines };
         }
     }

@@ -241,7 +241,7 @@ impl Worker {
                     connection.on_gone(error.as_ref().map_or(Why::Gone, Why::of));
                     connection.read_kept(scratch);
                 }
-                if event.readable && connection.wants_input() {
+                if event.readable && (connection.wants_input() || connection.is_interrupted()) {
                     connection.on_readable(desk, scratch);
                 } else if event.readable {
                     connection.look_away(desk);

@@ -214,6 +214,18 @@ impl Server {
         }
     }
 
+    /// Says something, and waits until the server has read it.
+    #[track_caller]
+    pub(crate) fn hear(&self, peer: &mut Peer, bytes: &[u8]) {
+        // To ask for the counter is to send six bytes.
+        let mut wanted = self.received_bytes() + bytes.len() as u64;
+        peer.say(bytes);
+        super::wait_until("it was read", || {
+            wanted += "stats\n".len() as u64;
+            self.received_bytes() >= wanted
+        });
+    }
+
     /// Waits for the server to end by itself or by a signal sent before.
     #[track_caller]
     pub(crate) fn expect_exit(&mut self) -> ExitStatus {
