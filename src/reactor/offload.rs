@@ -15,6 +15,9 @@ use crate::sys::thread::{self, Condvar, Mutex};
 /// Work, with all it needs.
 pub type Work = Box<dyn FnOnce() + Send>;
 
+/// What is done where work panics.
+type OnPanic = Box<dyn Fn() + Send + Sync>;
+
 /// Work that may wait in line at once; more is refused.
 const WORK_MAX: usize = 4096;
 
@@ -26,7 +29,7 @@ pub struct Offload {
 struct Shared {
     queue: Mutex<Queue>,
     came: Condvar,
-    on_panic: fn(),
+    on_panic: OnPanic,
 }
 
 #[derive(Default)]
@@ -45,7 +48,13 @@ impl Offload {
     /// A pool of `threads`, called `name`, whose nice value is by `nice` above this thread's: work
     /// that computes for long is to stand back behind those who serve. `on_panic` is called where
     /// work panics: its asker would wait for ever.
-    pub fn new(name: &str, threads: usize, nice: i32, on_panic: fn()) -> io::Result<Self> {
+    pub fn new(
+        name: &str,
+        threads: usize,
+        nice: i32,
+        on_panic: impl Fn() + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let on_panic = Box::new(on_panic);
         let shared = Shared { queue: Mutex::default(), came: Condvar::new(), on_panic };
         let shared = Arc::new(shared);
         for number in 0..threads {

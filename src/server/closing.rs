@@ -10,7 +10,7 @@
 
 use super::connection::{Connection, Fate, Task, Why};
 use super::desk::Desk;
-use super::drive::{LINGER_MS, cancelled};
+use super::drive::{LINGER_MS, cancelled, stopping};
 use crate::protocol::effect::Outcome;
 use crate::protocol::session::Session;
 use crate::protocol::speech::Service;
@@ -135,6 +135,35 @@ impl Connection {
         self.fate = Some(Fate::Linger(why, desk.now_ms + LINGER_MS));
         self.inbox = Vec::new();
         None
+    }
+
+    /// The server ends, and waits no longer: a reply in progress ends as far as the socket takes
+    /// that at once.
+    pub(crate) fn cut_off(&mut self, desk: &mut Desk, scratch: &mut [u8]) {
+        // It may take some by now.
+        self.flags.is_sink_full = false;
+        if self.session.is_framed() && self.is_served() {
+            match self.task.as_deref_mut() {
+                Some(Task::Download(download)) => download.stop(stopping()),
+                Some(Task::Command(command)) => command.stop(desk, stopping()),
+                _ => {}
+            }
+            // The frame that was begun, and the last one of the reply.
+            self.flush_on(desk, scratch);
+        }
+        if self.is_served() {
+            self.dismiss(desk, &stopping());
+        }
+        self.flush_on(desk, scratch);
+        self.read_kept(scratch);
+    }
+
+    /// Sends what the socket takes, whoever else waits.
+    fn flush_on(&mut self, desk: &mut Desk, scratch: &mut [u8]) {
+        self.flush(desk, scratch);
+        while self.flags.is_cut_short {
+            self.flush(desk, scratch);
+        }
     }
 
     /// Prepares the socket to be closed: the end is orderly, or, where a reply is unfinished, a

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::accept::Acceptor;
 use super::config::{Config, Listen, Settings};
@@ -49,6 +49,9 @@ const START_THREADS: usize = 2;
 const START_NICE: i32 = 5;
 /// How long the log may take to write its last lines, in milliseconds.
 const LOG_END_MS: u64 = 1_000;
+
+/// How long workers may take to end once they have to, in milliseconds.
+const STOP_MS: u64 = 3_000;
 
 /// Exit status for a bad option or configuration (sysexits.h, `EX_CONFIG`).
 const STATUS_CONFIG: u8 = 78;
@@ -163,11 +166,30 @@ struct Server {
     ended: Arc<Ended>,
 }
 
-/// How many workers have ended; the eventfd is written when one does.
+/// How many workers have ended, and whether some thread failed; the eventfd is written at each
+/// change.
 #[derive(Debug)]
 struct Ended {
     count: AtomicUsize,
+    has_failed: AtomicBool,
     wake: Wake,
+}
+
+impl Ended {
+    fn on_failure(&self) {
+        self.has_failed.store(true, Ordering::Release);
+        self.wake.wake();
+    }
+}
+
+/// How far the server is on its way to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// Replies in progress are being finished.
+    Draining,
+    /// Workers end at once.
+    Stopping,
 }
 
 impl Server {
@@ -177,12 +199,20 @@ impl Server {
         shelf: Option<Shelf>,
         log: Arc<Log>,
     ) -> io::Result<Self> {
+        let (count, has_failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let ended = Arc::new(Ended { count, has_failed, wake: Wake::new()? });
+        let on_panic = {
+            let ended = Arc::clone(&ended);
+            // Whoever asked for the work would wait for ever.
+            move || ended.on_failure()
+        };
+        let pool = |name, threads, nice| Offload::new(name, threads, nice, on_panic.clone());
         let common = Arc::new(Common {
             crew: crew(config.workers)?,
-            disks: Offload::new("disk", DISK_THREADS, DISK_NICE, on_offload_panic)?,
-            lists: Offload::new("list", LIST_THREADS, DISK_NICE, on_offload_panic)?,
-            stores: Offload::new("store", STORE_THREADS, DISK_NICE, on_offload_panic)?,
-            starts: Offload::new("start", START_THREADS, START_NICE, on_offload_panic)?,
+            disks: pool("disk", DISK_THREADS, DISK_NICE)?,
+            lists: pool("list", LIST_THREADS, DISK_NICE)?,
+            stores: pool("store", STORE_THREADS, DISK_NICE)?,
+            starts: pool("start", START_THREADS, START_NICE)?,
             shelf,
             settings: Published::new(Arc::new(config.settings.clone())),
             user: host::user(),
@@ -190,7 +220,6 @@ impl Server {
             running: Arc::default(),
             seats: Arc::default(),
         });
-        let ended = Arc::new(Ended { count: AtomicUsize::new(0), wake: Wake::new()? });
         let mut acceptor = Some(Acceptor::new(listeners)?);
         let clock = Clock::start();
         let mut workers = Vec::new();
@@ -198,10 +227,12 @@ impl Server {
             let acceptor = if number == HOME { acceptor.take() } else { None };
             let common = Arc::clone(&common);
             let worker = Worker::new(number, common, acceptor, clock)?;
-            let on_end = OnEnd(Arc::clone(&ended));
+            let on_end = OnEnd { ended: Arc::clone(&ended), is_orderly: false };
             workers.push(thread::spawn(&format!("worker-{number}"), move || {
-                let _on_end = on_end;
-                worker.run()
+                let mut on_end = on_end;
+                let result = worker.run();
+                on_end.is_orderly = result.is_ok();
+                result
             })?);
         }
         Ok(Self { common, workers, ended })
@@ -222,38 +253,57 @@ impl Server {
         }));
     }
 
-    /// Waits for signals until all workers have ended.
+    #[expect(clippy::disallowed_methods, reason = "the supervisor has no turns")]
+    /// Waits for signals until all workers have ended, or one that has to end does not.
     fn watch(
         self,
         signals: &Signals,
         drain_ms: u64,
         reread: &dyn Fn() -> Result<Settings, String>,
     ) -> Result<(), StartError> {
-        let mut is_stopping = false;
+        let (mut phase, mut by_ms, clock) = (Phase::Serving, u64::MAX, Clock::start());
         while self.ended() < self.workers.len() {
+            let now_ms = clock.elapsed_ms();
+            if now_ms >= by_ms {
+                return Err(StartError::internal("a worker does not answer".to_owned()));
+            }
+            let wait_ms = (by_ms < u64::MAX).then(|| by_ms - now_ms);
             // What fails here fails again below, where it is told.
-            let _ = wait_readable(&[signals.as_fd(), self.ended.wake.as_fd()], None);
+            let _ = wait_readable(&[signals.as_fd(), self.ended.wake.as_fd()], wait_ms);
             self.ended.wake.clear();
+            let before = phase;
             while let Ok(Some(signal)) = signals.next() {
-                match signal {
-                    Signal::Hangup => self.on_hangup(reread),
-                    Signal::Terminate | Signal::Interrupt if is_stopping => {
-                        self.tell(|| Mail::Stop);
-                    }
-                    Signal::Terminate | Signal::Interrupt => {
-                        is_stopping = true;
+                match (signal, phase) {
+                    (Signal::Hangup, _) => self.on_hangup(reread),
+                    (Signal::Terminate | Signal::Interrupt, Phase::Serving) => {
+                        phase = Phase::Draining;
                         self.common.log.say(Level::Info, "stopping", &[]);
                         notify::send("STOPPING=1");
                         self.tell(|| Mail::Drain(drain_ms));
                     }
+                    (Signal::Terminate | Signal::Interrupt, _) => phase = Phase::Stopping,
                     // Not among those taken.
-                    Signal::Quit | Signal::Resize | Signal::Stop | Signal::Continue => {}
+                    (Signal::Quit | Signal::Resize | Signal::Stop | Signal::Continue, _) => {}
                 }
             }
-            if !is_stopping && self.ended() > 0 {
+            let is_incomplete = phase == Phase::Serving && self.ended() > 0;
+            if is_incomplete || self.has_failed() {
+                phase = Phase::Stopping;
+            }
+            if phase != before {
+                let rest_ms = if phase == Phase::Draining { drain_ms } else { 0 };
+                by_ms = clock.elapsed_ms().saturating_add(rest_ms).saturating_add(STOP_MS);
+            }
+            if phase == Phase::Stopping && before != Phase::Stopping {
                 self.tell(|| Mail::Stop);
             }
         }
+        self.outcome()
+    }
+
+    /// How the workers ended, all of which have.
+    fn outcome(self) -> Result<(), StartError> {
+        let has_failed = self.has_failed();
         let ended: Vec<_> = self.workers.into_iter().map(JoinHandle::join).collect();
         for worker in ended {
             match worker {
@@ -266,7 +316,14 @@ impl Server {
                 }
             }
         }
+        if has_failed {
+            return Err(StartError::internal("a thread failed (see above)".to_owned()));
+        }
         Ok(())
+    }
+
+    fn has_failed(&self) -> bool {
+        self.ended.has_failed.load(Ordering::Acquire)
     }
 
     fn ended(&self) -> usize {
@@ -299,12 +356,18 @@ impl Server {
 }
 
 /// Tells the supervisor that a worker has ended, also where it panicked.
-struct OnEnd(Arc<Ended>);
+struct OnEnd {
+    ended: Arc<Ended>,
+    is_orderly: bool,
+}
 
 impl Drop for OnEnd {
     fn drop(&mut self) {
-        self.0.count.fetch_add(1, Ordering::Release);
-        self.0.wake.wake();
+        if !self.is_orderly {
+            self.ended.on_failure();
+        }
+        self.ended.count.fetch_add(1, Ordering::Release);
+        self.ended.wake.wake();
     }
 }
 
@@ -314,9 +377,4 @@ fn crew(workers: usize) -> io::Result<Crew> {
         Ok(Post { mailbox, peers: 0.into(), stats: Stats::default() })
     };
     (0..workers).map(|_| post()).collect::<io::Result<Vec<Post>>>().map(Into::into)
-}
-
-/// Whoever asked for the work would wait for ever.
-fn on_offload_panic() {
-    process::exit(STATUS_INTERNAL);
 }

@@ -13,6 +13,7 @@ mod client;
 mod compat;
 #[cfg(feature = "client")]
 mod completions;
+mod cuts;
 mod echo;
 mod events;
 mod files;

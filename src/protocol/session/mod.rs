@@ -23,7 +23,7 @@ use super::guard::{self, Guard, Stranger};
 use super::limits::SENDS_MAX;
 use super::line::{Frame, Framing};
 use super::refusal::{Code, Refusal};
-use super::reply::Style;
+use super::reply::{self, Style};
 use super::speech::{Service, Speech};
 use super::telnet::{self, Opening};
 use super::text::trim;
@@ -333,14 +333,30 @@ impl Session {
         }
     }
 
-    /// The last words to a peer whose connection the server ends by itself. Nothing is taken after.
+    /// The last words to a peer whose connection the server ends by itself: framed, each request
+    /// that was not answered gets its last frame. Nothing is taken after.
     pub fn farewell(&mut self, refusal: &Refusal) -> Vec<u8> {
+        let unanswered = self.unanswered();
         self.stage = Stage::Over;
         match self.service {
             Service::Echo | Service::Metrics => Vec::new(),
-            _ if self.is_framed() => wording::closing_note(refusal),
+            _ if self.is_framed() => {
+                let mut words = reply::fail(refusal).repeat(unanswered);
+                words.extend(wording::closing_note(refusal));
+                words
+            }
             _ => self.refusal(refusal),
         }
+    }
+
+    /// How many requests wait for the end of their reply.
+    fn unanswered(&self) -> usize {
+        let in_progress = match self.stage {
+            Stage::Busy(_) => 1,
+            Stage::Sending(sends) | Stage::Sent(sends) => usize::from(sends),
+            _ => 0,
+        };
+        in_progress + self.waiting.as_ref().map_or(0, |waiting| waiting.len())
     }
 
     /// No more will come, and all that came was answered.

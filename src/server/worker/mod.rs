@@ -101,6 +101,12 @@ impl Worker {
 
     /// Turns until it is told to stop, or has drained.
     pub(crate) fn run(mut self) -> io::Result<()> {
+        let ended = self.run_turns();
+        self.leave();
+        ended
+    }
+
+    fn run_turns(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         host::run_soon(SLICE_NS);
         self.set_time();
@@ -108,7 +114,6 @@ impl Worker {
             self.desk.epoll.wait(&mut events, self.timeout_ms())?;
             self.turn(&events);
         }
-        self.leave();
         Ok(())
     }
 
@@ -117,11 +122,7 @@ impl Worker {
     fn leave(&mut self) {
         for peer in self.peers.ids() {
             self.with(peer, |connection, desk, scratch| {
-                if connection.fate.is_none() {
-                    connection.dismiss(desk, &stopping());
-                }
-                connection.flush(desk, scratch);
-                connection.read_kept(scratch);
+                connection.cut_off(desk, scratch);
             });
             self.close(peer, Why::Told(Code::Stopping));
         }
@@ -407,6 +408,17 @@ impl Worker {
             }
         }
         say_closed(desk, &connection, why);
+    }
+}
+
+/// A worker that panicked still has its peers: what is cut off is to be seen by them.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        for peer in self.peers.ids() {
+            if let Some(connection) = self.peers.get_mut(peer) {
+                connection.prepare_close();
+            }
+        }
     }
 }
 

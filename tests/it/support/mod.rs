@@ -12,6 +12,7 @@ pub(crate) mod process;
 pub(crate) mod scratch;
 pub(crate) mod seed;
 pub(crate) mod server;
+pub(crate) mod shim;
 pub(crate) mod stream;
 
 use std::time::{Duration, Instant};

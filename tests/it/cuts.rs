@@ -1,0 +1,164 @@
+//! Replies that are cut short: whatever the reason, the peer sees that something is missing.
+
+use std::fs::{File, OpenOptions};
+
+use nix::sys::signal::Signal;
+
+use crate::support::shim::Shim;
+use crate::support::{FramedPeer, Peer, Scratch, Server};
+
+const MIB: u64 = 1 << 20;
+/// More than all socket buffers hold.
+const SIZE: u64 = 64 * MIB;
+
+/// A server on TCP and on a Unix socket, with a large file, and faults to come.
+struct House {
+    scratch: Scratch,
+    shim: Shim,
+    server: Server,
+}
+
+impl House {
+    #[track_caller]
+    fn new(args: &[&str]) -> Self {
+        let (scratch, shim) = (Scratch::new(), Shim::new());
+        std::fs::create_dir(scratch.join("root")).expect("a directory");
+        let file = File::create(scratch.join("root/f")).expect("a file");
+        file.set_len(SIZE).expect("a sparse file");
+        let unix = format!("line@unix:{}", scratch.text("socket"));
+        let root = scratch.text("root");
+        let all = ["-l", "line@0", "-l", &unix, "--root", &root, "--run", "shell"];
+        let server = Server::start_with(shim.program(), &[&all, args].concat());
+        Self { scratch, shim, server }
+    }
+
+    /// A peer of each family.
+    #[track_caller]
+    fn peers(&self) -> [Peer; 2] {
+        [Peer::narrow(self.server.v4("line")), Peer::unix(&self.scratch.join("socket"))]
+    }
+
+    /// The same, each of which began to read the large file; a second one closed its sending side.
+    #[track_caller]
+    fn readers(&self) -> Vec<Peer> {
+        let half_closed = self.peers().map(|mut peer| {
+            peer.say("download f\n");
+            peer.half_close();
+            peer
+        });
+        let open = self.peers().map(|mut peer| {
+            peer.say("download f\n");
+            peer
+        });
+        let mut all: Vec<_> = half_closed.into_iter().chain(open).collect();
+        for peer in &mut all {
+            peer.expect([0; 8]);
+        }
+        all
+    }
+}
+
+#[track_caller]
+fn expect_cut(peers: Vec<Peer>) {
+    for mut peer in peers {
+        let came = peer.expect_reset();
+        assert!((came.len() as u64) < SIZE - 8, "as much as if it were whole");
+    }
+}
+
+#[test]
+fn a_file_that_shrinks_cuts_its_download() {
+    let house = House::new(&[]);
+    let readers = house.readers();
+    let file = OpenOptions::new().write(true).open(house.scratch.join("root/f"));
+    file.expect("the file").set_len(MIB).expect("it can shrink");
+    expect_cut(readers);
+    for mut peer in house.peers() {
+        peer.expect_in_step();
+    }
+}
+
+#[test]
+fn the_end_of_a_drain_cuts_downloads() {
+    let mut house = House::new(&["--drain", "1"]);
+    let readers = house.readers();
+    // Nobody reads on meanwhile.
+    assert_eq!(house.server.stop().code(), Some(0));
+    expect_cut(readers);
+}
+
+#[test]
+fn a_second_signal_cuts_downloads() {
+    let mut house = House::new(&["--drain", "600", "--workers", "2"]);
+    let mut witness = house.server.framed();
+    let readers = house.readers();
+    house.server.signal(Signal::SIGTERM);
+    assert_eq!(witness.expect_event().key("kind"), "shutdown");
+    house.server.signal(Signal::SIGTERM);
+    expect_cut(readers);
+    house.server.expect_exit();
+}
+
+#[test]
+fn a_panic_while_a_peer_is_served_cuts_its_download() {
+    let house = House::new(&[]);
+    let readers = house.readers();
+    house.shim.begin("preadv2-lies");
+    expect_cut(readers);
+}
+
+#[test]
+fn a_socket_that_cannot_be_waited_for_cuts_its_download() {
+    let house = House::new(&[]);
+    let readers = house.readers();
+    house.shim.begin("epoll_ctl-ENOSPC");
+    expect_cut(readers);
+}
+
+#[test]
+fn a_worker_that_fails_cuts_downloads_and_ends_the_process() {
+    for fault in ["epoll_wait-EBADF", "epoll_wait-lies"] {
+        for workers in ["1", "2"] {
+            let mut house = House::new(&["--workers", workers]);
+            let readers = house.readers();
+            house.shim.begin(fault);
+            // Whoever sleeps wakes up.
+            house.peers().iter_mut().for_each(|peer| peer.say("x\n"));
+            expect_cut(readers);
+            assert_eq!(house.server.expect_exit().code(), Some(70), "{fault} {workers}");
+        }
+    }
+}
+
+#[test]
+fn a_worker_that_hangs_does_not_hold_up_the_second_signal() {
+    let mut house = House::new(&["--drain", "600"]);
+    let readers = house.readers();
+    house.shim.begin("sendfile-hangs");
+    drop(readers);
+    let mut peer = house.server.peer("line");
+    peer.say("download f\n");
+    house.server.signal(Signal::SIGTERM);
+    house.server.expect_log("stopping");
+    house.server.signal(Signal::SIGTERM);
+    assert_eq!(house.server.expect_exit().code(), Some(70));
+}
+
+#[test]
+fn a_framed_request_that_a_drain_cuts_off_gets_its_last_frame() {
+    let mut house = House::new(&["--drain", "1"]);
+    let [_, unix] = house.peers();
+    let mut peers = [FramedPeer::negotiate(house.server.peer("line")).0];
+    let mut others = [FramedPeer::negotiate(unix).0];
+    for peer in peers.iter_mut().chain(&mut others) {
+        peer.say("run echo on; exec sleep 100\nfiles\n");
+        assert_eq!(peer.expect_own().text(), "on\n");
+    }
+    house.server.signal(Signal::SIGTERM);
+    for peer in peers.iter_mut().chain(&mut others) {
+        for _ in ["run", "files"] {
+            peer.expect_fail("stopping");
+        }
+    }
+    assert_eq!(house.server.expect_exit().code(), Some(0));
+}

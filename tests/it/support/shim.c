@@ -1,0 +1,59 @@
+/* System calls that fail at a test's wish: each looks for a file of the fault's name in $SHIM. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static int is_wanted(const char *fault) {
+    char path[4096];
+    const char *folder = getenv("SHIM");
+    int kept = errno, wanted;
+    if (folder == NULL) return 0;
+    snprintf(path, sizeof path, "%s/%s", folder, fault);
+    wanted = access(path, F_OK) == 0;
+    errno = kept;
+    return wanted;
+}
+
+static ssize_t fail(int error) {
+    errno = error;
+    return -1;
+}
+
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+ssize_t sendfile(int to, int from, off_t *offset, size_t count) {
+    ssize_t (*real)(int, int, off_t *, size_t) = dlsym(RTLD_NEXT, "sendfile");
+    while (is_wanted("sendfile-hangs")) pause();
+    if (is_wanted("sendfile-EINVAL")) return fail(EINVAL);
+    if (is_wanted("sendfile-EIO")) return fail(EIO);
+    return real(to, from, offset, count);
+}
+
+ssize_t pread(int fd, void *buffer, size_t count, off_t offset) {
+    if (is_wanted("pread-EIO")) return fail(EIO);
+    return REAL(pread)(fd, buffer, count, offset);
+}
+
+ssize_t preadv2(int fd, const struct iovec *pieces, int count, off_t offset, int flags) {
+    if (is_wanted("preadv2-lies")) return -2;
+    if (is_wanted("preadv2-EIO")) return fail(EIO);
+    return REAL(preadv2)(fd, pieces, count, offset, flags);
+}
+
+int epoll_wait(int epoll, struct epoll_event *events, int room, int timeout_ms) {
+    if (is_wanted("epoll_wait-EBADF")) return (int)fail(EBADF);
+    if (is_wanted("epoll_wait-lies")) return room + 1;
+    return REAL(epoll_wait)(epoll, events, room, timeout_ms);
+}
+
+int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
+    if (operation != EPOLL_CTL_DEL && is_wanted("epoll_ctl-ENOSPC")) return (int)fail(ENOSPC);
+    return REAL(epoll_ctl)(epoll, operation, fd, event);
+}
