@@ -142,6 +142,15 @@ pub fn clean(bytes: &mut Vec<u8>, is_end: bool) -> Cleaned {
     cleaned
 }
 
+/// Whether one of these lines begins with an interrupt, and is no payload.
+pub fn has_interrupted_line(bytes: &[u8]) -> bool {
+    let mut lines = bytes.split_inclusive(|byte| *byte == NEWLINE);
+    let stop = lines.find(|line| {
+        line.starts_with(INTERRUPT) || is_last_line(line.strip_suffix(b"\n").unwrap_or(line))
+    });
+    stop.is_some_and(|line| line.starts_with(INTERRUPT))
+}
+
 /// What stands at the beginning, which is an IAC where it matters.
 fn sequence(bytes: &[u8]) -> Sequence {
     match bytes {
@@ -264,6 +273,15 @@ mod tests {
             let cleaned = clean(&mut bytes, true);
             assert_eq!((cleaned.end, cleaned.stop), (5 + line.len(), Stop::LastLine));
             assert_eq!(bytes, [b"ping\n", line.as_bytes(), b"\xff\xf4\xff"].concat());
+        }
+    }
+
+    #[test]
+    fn an_interrupt_is_found_at_the_beginning_of_a_line() {
+        assert!(has_interrupted_line(b"\xff\xf4"));
+        assert!(has_interrupted_line(b"ping\r\n\n\xff\xf4\xff\xfd\x06ping\n"));
+        for bytes in [&b""[..], b"\xff\n\xf4", b"x\xff\xf4\n", b"upload 2 f\r\n\xff\xf4\n"] {
+            assert!(!has_interrupted_line(bytes), "{}", bytes.escape_ascii());
         }
     }
 

@@ -158,6 +158,9 @@ impl Connection {
         }
         let has_more = used < shown.len() || is_at_end;
         self.flags.is_stalled = has_more && !is_unfinished;
+        if self.flags.is_stalled {
+            self.look_for_interrupt(&shown[used..]);
+        }
         self.on_taken(desk, &terms, self.requests.wrapping_sub(before), is_at_end);
         self.place_order(desk);
         used

@@ -2,7 +2,7 @@
 //! lines; and an interrupt ends what is in progress.
 //!
 //! All of it is beside the way of other clients, of whom only the beginning is looked at: of a
-//! connection, of a line, and of what comes while a command of theirs is in progress.
+//! connection, of a line, and of what first comes while a command of theirs is in progress.
 
 use super::connection::{Connection, Task};
 use super::desk::Desk;
@@ -103,16 +103,41 @@ impl Connection {
     /// Whether what came of a client that is not read, because its command is in progress, begins
     /// with an interrupt.
     pub(crate) fn is_interrupted(&mut self) -> bool {
-        let is_running = matches!(self.task.as_deref(), Some(Task::Starting(_) | Task::Command(_)));
-        let is_listened_to = is_running && self.is_served() && self.host().is_some();
-        if !is_listened_to || !self.session.may_become_telnet() || !self.inbox.is_empty() {
+        if !self.may_be_interrupted() {
             return false;
         }
         let mut first = [0; INTERRUPT.len()];
         let is_so = socket::peek(self.socket.as_fd(), &mut first).is_ok() && first == *INTERRUPT;
-        if is_so {
+        if is_so && self.is_at_line_start() {
             self.session.become_telnet();
         }
-        is_so
+        self.session.is_telnet()
+    }
+
+    /// What waits behind a command that was just begun may hold an interrupt for it.
+    pub(super) fn look_for_interrupt(&mut self, rest: &[u8]) {
+        if rest.len() <= TELNET_AHEAD_BYTES_MAX
+            && self.may_be_interrupted()
+            && telnet::has_interrupted_line(rest)
+        {
+            self.session.become_telnet();
+        }
+    }
+
+    /// Whether a command is in progress that an interrupt would end, and none has come before.
+    fn may_be_interrupted(&self) -> bool {
+        matches!(self.task.as_deref(), Some(Task::Starting(_) | Task::Command(_)))
+            && self.session.may_become_telnet()
+            && self.is_served()
+            && self.host().is_some()
+    }
+
+    /// Whether what comes next begins a line, as far as what waits shows.
+    fn is_at_line_start(&self) -> bool {
+        let is_payload = || {
+            let cleaned = telnet::clean(&mut self.inbox.clone(), false);
+            cleaned.stop == Stop::LastLine || self.framer.is_in_payload()
+        };
+        self.inbox.is_empty() || (self.inbox.ends_with(b"\n") && !is_payload())
     }
 }

@@ -165,6 +165,37 @@ fn an_interrupt_ends_the_command_in_progress() {
     exec.expect("on\n");
 }
 
+/// All in one piece: the interrupt is behind the line, and ends its command, begun or not.
+#[test]
+fn an_interrupt_right_behind_a_command_ends_it() {
+    let server = services();
+    for start in [&b""[..], b"\xff\xfc\x18", b"hello\r\n"] {
+        let echo = if start.ends_with(b"\n") { start } else { b"" };
+        for (service, verb) in [("line", "run "), ("line+bare", "run "), ("exec", "")] {
+            if service == "exec" && !echo.is_empty() {
+                continue;
+            }
+            let mut peer = server.peer(service);
+            let line = format!("{verb}exec sleep 1000\r\n{verb}echo on\r\n");
+            let (first, second) = line.split_at(line.find('\n').expect("two lines") + 1);
+            peer.say([start, first.as_bytes(), CTRL_C, second.as_bytes()].concat());
+            peer.expect(echo);
+            peer.expect(NO_MARK);
+            peer.expect_error("cancelled");
+            peer.expect("on\n");
+            // Behind a line that waits for its turn.
+            let mut peer = server.peer(service);
+            peer.say([start, line.as_bytes()].concat());
+            peer.expect(echo);
+            wait_until("it runs", || !process::children(server.pid()).is_empty());
+            peer.say(CTRL_C);
+            peer.expect(NO_MARK);
+            peer.expect_error("cancelled");
+            peer.expect("on\n");
+        }
+    }
+}
+
 #[test]
 fn an_interrupt_where_nothing_runs_is_dropped() {
     let server = services();
