@@ -82,6 +82,8 @@ pub(crate) enum Why {
     Reset,
     /// A file became shorter while it was sent.
     Truncated,
+    /// A file could not be read to its end.
+    Unreadable,
     /// The server ended it.
     Told(Code),
     /// A failure of the server's own.
@@ -104,6 +106,7 @@ impl Why {
             Self::Done => "done",
             Self::Gone | Self::Reset => "gone",
             Self::Truncated => "truncated",
+            Self::Unreadable => "read error",
             Self::Told(code) => code.as_str(),
             Self::Internal => "internal",
         }

@@ -92,11 +92,11 @@ impl Download {
         self.refusal.get_or_insert(refusal);
     }
 
-    /// The file ended `missing` bytes before a frame of it did.
-    pub(crate) fn make_up(&mut self, missing: u64, output: &mut OutQueue) {
+    /// `missing` bytes of a frame do not come: the file ended before it, or cannot be read.
+    pub(crate) fn make_up(&mut self, missing: u64, refusal: Refusal, output: &mut OutQueue) {
         let zeros = usize::try_from(missing.min(CHUNK_BYTES_MAX)).expect("a chunk fits in memory");
         output.push_front(vec![0; zeros]);
-        self.stop(truncated());
+        self.stop(refusal);
     }
 
     /// How it came out, once nothing of it is left to be sent.
@@ -127,6 +127,6 @@ fn head(size: u64, mtime_s: i64, name: &[u8]) -> Vec<u8> {
     reply::header("file", 0, &keys)
 }
 
-fn truncated() -> Refusal {
+pub(crate) fn truncated() -> Refusal {
     Refusal::new(Code::Truncated, "the file became shorter while it was sent")
 }

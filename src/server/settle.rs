@@ -7,13 +7,15 @@ use std::io;
 
 use super::connection::{Connection, Fate, Task, Why};
 use super::desk::Desk;
+use super::download::truncated;
+use super::log::{Field, Level};
 use crate::protocol::refusal::{Code, Refusal};
 use crate::reactor::token::{Facet, Token};
 use crate::sys::epoll::Interest;
 use crate::sys::fd::AsFd;
 use crate::sys::socket;
 use crate::transfer::outqueue::Flush;
-use crate::transfer::sink::SocketSink;
+use crate::transfer::sink::{SendError, SocketSink};
 
 impl Connection {
     /// Sends what can be sent now.
@@ -43,8 +45,11 @@ impl Connection {
                     self.flags.is_cut_short = true;
                     return;
                 }
-                Ok(Flush::SourceEnded { missing }) => self.on_source_ended(missing),
-                Err(error) => self.on_gone(Why::of(&error)),
+                Ok(Flush::SourceEnded { missing }) => {
+                    self.cut_file(missing, truncated(), Why::Truncated);
+                }
+                Err(SendError::Source(error)) => self.on_unreadable(desk, &error),
+                Err(SendError::Peer(error)) => self.on_gone(Why::of(&error)),
             }
         }
     }
@@ -162,7 +167,7 @@ impl Connection {
         }
     }
 
-    fn flush_once(&mut self, desk: &Desk, budget: u64) -> io::Result<Flush> {
+    fn flush_once(&mut self, desk: &Desk, budget: u64) -> Result<Flush, SendError> {
         let socket = self.socket.as_fd();
         let mut sink = match self.task.as_deref() {
             Some(Task::Download(download)) => download.sink(socket),
@@ -187,12 +192,23 @@ impl Connection {
         }
     }
 
-    fn on_source_ended(&mut self, missing: u64) {
+    /// The file that is sent cannot be read.
+    fn on_unreadable(&mut self, desk: &Desk, error: &io::Error) {
+        let fields: [Field<'_>; 2] = [("peer", &self.peer), ("why", error)];
+        desk.common.log.say(Level::Error, "a file could not be read", &fields);
+        let missing = self.output.drop_file();
+        let refusal = Refusal::new(Code::Internal, "the file could not be read to its end");
+        self.cut_file(missing, refusal, Why::Unreadable);
+    }
+
+    /// `missing` promised bytes of a file do not come. Framed, the request fails; a plain reply is
+    /// cut.
+    fn cut_file(&mut self, missing: u64, refusal: Refusal, why: Why) {
         match self.task.as_deref_mut() {
             Some(Task::Download(download)) if self.session.is_framed() => {
-                download.make_up(missing, &mut self.output);
+                download.make_up(missing, refusal, &mut self.output);
             }
-            _ => self.fate = Some(Fate::Reset(Why::Truncated)),
+            _ => self.fate = Some(Fate::Reset(why)),
         }
     }
 

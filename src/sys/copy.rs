@@ -67,6 +67,12 @@ pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     retry(|| nix::unistd::read(fd, buffer))
 }
 
+/// Reads a file from `offset` on (pread(2)), without moving its position; 0 at its end. It can wait
+/// for a disk. EIO: the disk failed; EINVAL: an offset past 2^63 − 1.
+pub fn read_at(file: BorrowedFd<'_>, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    retry(|| nix::sys::uio::pread(file, buffer, position(offset, 0)?))
+}
+
 /// True if the byte at `offset` of a regular file can be read without waiting for a disk. Also true
 /// at or past the end, and where the file system or kernel cannot tell. It says nothing of the
 /// bytes after.

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
 use super::segment::{SEGMENT_BYTES, Segment, Shared};
-use super::sink::Sink;
+use super::sink::{SendError, Sink};
 use super::stall::Stall;
 use crate::sys::copy::Copied;
 
@@ -216,8 +216,9 @@ impl OutQueue {
         }
     }
 
-    /// Sends what can be sent now, at most `budget_bytes`. An error is the peer's end.
-    pub fn flush(&mut self, sink: &mut impl Sink, budget_bytes: u64) -> io::Result<Flush> {
+    /// Sends what can be sent now, at most `budget_bytes`. After an error of the source the file
+    /// is still queued (`drop_file`).
+    pub fn flush(&mut self, sink: &mut impl Sink, budget_bytes: u64) -> Result<Flush, SendError> {
         let mut budget = budget_bytes;
         loop {
             let Some(first) = self.segments.get().front() else { return Ok(Flush::Drained) };
@@ -228,7 +229,9 @@ impl OutQueue {
                 Segment::File { offset, remaining } => {
                     sink.send_file(offset, remaining.min(budget))?
                 }
-                Segment::Owned { .. } | Segment::Shared(_) => self.write_memory(sink, budget)?,
+                Segment::Owned { .. } | Segment::Shared(_) => {
+                    self.write_memory(sink, budget).map_err(SendError::Peer)?
+                }
             };
             match copied {
                 Copied::Moved(bytes) => {
@@ -237,7 +240,7 @@ impl OutQueue {
                 }
                 Copied::SinkFull => return Ok(Flush::SinkFull),
                 Copied::SourceEmpty => return Ok(Flush::SourceEmpty),
-                Copied::SourceEnded => return Ok(self.drop_source()),
+                Copied::SourceEnded => return Ok(Flush::SourceEnded { missing: self.drop_file() }),
             }
         }
     }
@@ -285,13 +288,12 @@ impl OutQueue {
         self.check();
     }
 
-    /// The front segment's file ended.
-    fn drop_source(&mut self) -> Flush {
-        let missing = match self.pop_front() {
+    /// Forgets the piece of the file that comes next; how much of it was not sent, in bytes.
+    pub fn drop_file(&mut self) -> u64 {
+        match self.pop_front() {
             Some(Segment::File { remaining, .. }) => remaining,
             _ => 0,
-        };
-        Flush::SourceEnded { missing }
+        }
     }
 
     fn pop_front(&mut self) -> Option<Segment> {
@@ -366,7 +368,7 @@ mod tests {
             Ok(if moved == 0 { Copied::SinkFull } else { Copied::Moved(moved) })
         }
 
-        fn send_file(&mut self, _: u64, _: u64) -> io::Result<Copied> {
+        fn send_file(&mut self, _: u64, _: u64) -> Result<Copied, SendError> {
             Ok(Copied::SourceEnded)
         }
     }

@@ -8,6 +8,15 @@ use crate::sys::copy::{self, Copied};
 use crate::sys::fd::BorrowedFd;
 use crate::sys::socket;
 
+/// Which end failed.
+#[derive(Debug)]
+pub enum SendError {
+    /// The file cannot be read.
+    Source(io::Error),
+    /// The peer takes nothing any more.
+    Peer(io::Error),
+}
+
 /// Two ways to send, neither of which waits.
 pub trait Sink {
     /// Sends bytes from memory; `Moved` or `SinkFull`. `more` says that something follows at once,
@@ -15,13 +24,15 @@ pub trait Sink {
     fn write_vectored(&mut self, slices: &[IoSlice<'_>], more: bool) -> io::Result<Copied>;
     /// Sends at most `bytes_max` of the peer's open file; `SourceEnded` where it ends before,
     /// `SourceEmpty` where what comes next would have to be read from a disk first.
-    fn send_file(&mut self, offset: u64, bytes_max: u64) -> io::Result<Copied>;
+    fn send_file(&mut self, offset: u64, bytes_max: u64) -> Result<Copied, SendError>;
 }
 
 /// The most one call moves from a file, in bytes: what may be done between two looks at
 /// the other peers. No multiple of the 64 KiB that `sendfile` moves at once within: BBR sends what
 /// ends in a short piece up to twice as fast, others send both alike (docs/SCALING.md).
 pub const WINDOW_BYTES: u64 = 1020 * 1024;
+/// How much is read at once of a file that `sendfile` does not send, in bytes.
+const COPY_BYTES: usize = 60 * 1024;
 /// How far apart the pages are that are looked at to tell whether a window is in memory, in bytes.
 const PROBE_BYTES: u64 = 256 * 1024;
 
@@ -57,6 +68,24 @@ impl<'a> SocketSink<'a> {
     /// How many bytes were sent, from wherever.
     pub fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// Sends of the file by reading it. An error of `sendfile` does not say which end failed, and
+    /// some file systems do not have it at all: here each call has one end.
+    fn copy_file(
+        &mut self,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        bytes: u64,
+    ) -> Result<Copied, SendError> {
+        let mut buffer = vec![0; window(bytes).min(COPY_BYTES)];
+        match copy::read_at(file, offset, &mut buffer).map_err(SendError::Source)? {
+            0 => Ok(Copied::SourceEnded),
+            count => {
+                let piece = IoSlice::new(&buffer[..count]);
+                self.write_vectored(&[piece], false).map_err(SendError::Peer)
+            }
+        }
     }
 
     fn count(&mut self, copied: Copied) -> Copied {
@@ -99,19 +128,21 @@ impl Sink for SocketSink<'_> {
         }
     }
 
-    fn send_file(&mut self, offset: u64, bytes_max: u64) -> io::Result<Copied> {
+    fn send_file(&mut self, offset: u64, bytes_max: u64) -> Result<Copied, SendError> {
         let Some(file) = self.file else { return Ok(Copied::SourceEnded) };
         let bytes = bytes_max.min(WINDOW_BYTES);
         if offset + bytes > self.warm_to {
             // A whole window is looked at, however little of it is sent now.
             let ahead = bytes.max(WINDOW_BYTES.min(self.file_end.saturating_sub(offset)));
-            if !is_in_memory(file, offset, ahead)? {
+            if !is_in_memory(file, offset, ahead).map_err(SendError::Source)? {
                 return Ok(Copied::SourceEmpty);
             }
             self.warm_to = offset + ahead;
         }
-        let copied = copy::send_file(self.socket, file, offset, window(bytes))?;
-        Ok(self.count(copied))
+        match copy::send_file(self.socket, file, offset, window(bytes)) {
+            Ok(copied) => Ok(self.count(copied)),
+            Err(_) => self.copy_file(file, offset, bytes),
+        }
     }
 }
 
@@ -132,13 +163,15 @@ mod tests {
         let file = scratch.open("file")?;
         let mut sink = SocketSink::new(near.as_fd(), Some(file.as_fd()));
         sink = sink.looked_at(end, 0);
-        let Copied::Moved(first) = sink.send_file(0, 4096)? else { panic!("nothing was sent") };
+        let Copied::Moved(first) = sink.send_file(0, 4096).expect("a file is sent") else {
+            panic!("nothing was sent")
+        };
         assert_eq!((sink.warm_to(), sink.sent()), (WINDOW_BYTES, first as u64));
-        sink.send_file(4096, 4096)?;
+        sink.send_file(4096, 4096).expect("a file is sent");
         assert_eq!(sink.warm_to(), WINDOW_BYTES);
         let mut sink = SocketSink::new(near.as_fd(), Some(file.as_fd()));
         sink = sink.looked_at(5000, 0);
-        sink.send_file(4096, 100)?;
+        sink.send_file(4096, 100).expect("a file is sent");
         assert_eq!(sink.warm_to(), 5000);
         Ok(())
     }

@@ -162,3 +162,73 @@ fn a_framed_request_that_a_drain_cuts_off_gets_its_last_frame() {
     }
     assert_eq!(house.server.expect_exit().code(), Some(0));
 }
+
+#[test]
+fn a_file_that_cannot_be_read_cuts_its_download_and_the_log_says_so() {
+    for fault in ["preadv2-EIO", "sendfile-EIO"] {
+        let house = House::new(&[]);
+        let readers = house.readers();
+        house.shim.begin("pread-EIO");
+        house.shim.begin(fault);
+        expect_cut(readers);
+        house.server.expect_log("why=\"read error\"");
+        assert!(!house.server.log().iter().any(|line| line.contains("why=gone")), "{fault}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_fails_in_frames_and_the_connection_goes_on() {
+    let house = House::new(&[]);
+    let [tcp, unix] = house.peers();
+    let mut peers = [tcp, unix].map(|peer| FramedPeer::negotiate(peer).0);
+    for peer in &mut peers {
+        peer.say("download f\n");
+        assert_eq!(peer.expect_own().key("size"), SIZE.to_string());
+    }
+    house.shim.begin("pread-EIO");
+    house.shim.begin("sendfile-EIO");
+    for peer in &mut peers {
+        let reply = peer.expect_reply();
+        assert_eq!(reply.last.kind, "fail", "{:?}", reply.last);
+        assert_eq!(reply.last.key("code"), "internal");
+        peer.expect_in_step();
+    }
+}
+
+#[test]
+fn a_file_system_without_sendfile_is_read_instead() {
+    for fault in ["sendfile-EINVAL", "sendfile-EIO"] {
+        let house = House::new(&[]);
+        house.shim.begin(fault);
+        let content = crate::support::Seed::new().bytes(5_000_001);
+        house.scratch.write("root/g", &content);
+        for mut peer in house.peers() {
+            peer.widen();
+            peer.say("download g\nping\n");
+            peer.expect(&content);
+            peer.expect("pong\n");
+            let mut framed = FramedPeer::negotiate(peer).0;
+            let reply = framed.ask("download@1 g");
+            assert_eq!(reply.last.kind, "done", "{:?}", reply.last);
+            assert!(reply.joined("data") == content[1..], "other bytes");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_shrinks_is_truncated_in_frames_of_both_families() {
+    let house = House::new(&[]);
+    let mut peers = house.peers().map(|peer| FramedPeer::negotiate(peer).0);
+    for peer in &mut peers {
+        peer.say("download f\n");
+        peer.expect_own();
+    }
+    let file = OpenOptions::new().write(true).open(house.scratch.join("root/f"));
+    file.expect("the file").set_len(MIB).expect("it can shrink");
+    for peer in &mut peers {
+        let reply = peer.expect_reply();
+        assert_eq!(reply.last.kind, "fail", "{:?}", reply.last);
+        assert_eq!(reply.last.key("code"), "truncated");
+        peer.expect_in_step();
+    }
+}

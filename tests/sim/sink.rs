@@ -5,7 +5,7 @@
 use std::io::{self, IoSlice};
 
 use landline::sys::copy::Copied;
-use landline::transfer::sink::Sink;
+use landline::transfer::sink::{SendError, Sink};
 
 use crate::random::Random;
 
@@ -54,7 +54,7 @@ impl Sink for Liar<'_> {
         Ok(if moved == 0 { Copied::SinkFull } else { Copied::Moved(moved) })
     }
 
-    fn send_file(&mut self, offset: u64, bytes_max: u64) -> io::Result<Copied> {
+    fn send_file(&mut self, offset: u64, bytes_max: u64) -> Result<Copied, SendError> {
         let offset = usize::try_from(offset).expect("files here are small");
         let there = self.file.get(offset..).unwrap_or_default();
         if there.is_empty() {
@@ -64,7 +64,7 @@ impl Sink for Liar<'_> {
             return Ok(Copied::SourceEmpty);
         }
         let there = &there[..there.len().min(usize::try_from(bytes_max).unwrap_or(usize::MAX))];
-        let moved = self.whim(there.len())?;
+        let moved = self.whim(there.len()).map_err(SendError::Peer)?;
         self.taken.extend_from_slice(&there[..moved]);
         Ok(if moved == 0 { Copied::SinkFull } else { Copied::Moved(moved) })
     }
