@@ -262,6 +262,8 @@ pub enum Outcome {
     Stored(u64),
     /// This text answers it.
     Text(Vec<u8>),
+    /// The text that answers it was sent, behind `Session::text_head`.
+    Listed,
     /// The command ended, and its output was sent.
     Ran(Ending),
     /// The room's answer.

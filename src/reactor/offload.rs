@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::sys::host::stand_back;
 use crate::sys::thread::{self, Condvar, Mutex};
@@ -17,6 +17,34 @@ pub type Work = Box<dyn FnOnce() + Send>;
 
 /// What is done where work panics.
 type OnPanic = Box<dyn Fn() + Send + Sync>;
+
+/// Held by whoever waits for work. Once it is dropped, nobody does.
+#[derive(Debug, Default)]
+pub struct Ticket(Arc<()>);
+
+/// Held by the work that somebody waits for.
+#[derive(Clone, Debug)]
+pub struct Claim(Weak<()>);
+
+impl Ticket {
+    /// The claim of the work.
+    pub fn claim(&self) -> Claim {
+        Claim(Arc::downgrade(&self.0))
+    }
+
+    /// Whether the claim is that of the work which this ticket waits for.
+    pub fn is_for(&self, claim: &Claim) -> bool {
+        // The claim keeps the address from being given to another ticket.
+        std::ptr::eq(Arc::as_ptr(&self.0), claim.0.as_ptr())
+    }
+}
+
+impl Claim {
+    /// Whether somebody still waits.
+    pub fn is_wanted(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
 
 /// Work that may wait in line at once; more is refused.
 const WORK_MAX: usize = 4096;

@@ -2,7 +2,7 @@
 //!
 //! A peer that is gone is told nothing more, but what it sent before is worked off: requests that
 //! arrived whole are acted on, and their replies are dropped. Only what is of no use without a
-//! reader, commands and downloads, is ended.
+//! reader, commands, downloads and listings, is ended.
 //!
 //! One question decides between an orderly end and a reset: is a reply unfinished (`is_cut`)? TCP
 //! resets at our wish. A Unix socket resets only if we close it with unread input. So the last byte
@@ -92,7 +92,13 @@ impl Connection {
             self.held = None;
             self.flags.is_sink_full = false;
             let outcome = match self.task.as_deref_mut() {
-                Some(Task::Download(_) | Task::Command(_)) => {
+                Some(
+                    Task::Download(_)
+                    | Task::Command(_)
+                    | Task::Awaited(Some(_))
+                    | Task::Cancelled
+                    | Task::List(_),
+                ) => {
                     self.end_job(desk);
                     Some(Outcome::Refused(cancelled()))
                 }
@@ -101,7 +107,7 @@ impl Connection {
                     None
                 }
                 Some(Task::Upload(upload)) => upload.outcome(),
-                Some(Task::Awaited { .. }) | None => None,
+                Some(Task::Awaited(None)) | None => None,
             };
             let Some(outcome) = outcome else { return };
             self.on_outcome(desk, outcome);

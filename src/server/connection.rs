@@ -10,6 +10,7 @@
 //! 3. An idle peer owns no buffer.
 
 use std::io;
+use std::sync::Arc;
 
 use super::closing::Presence;
 use super::command::Command;
@@ -17,6 +18,7 @@ use super::config::{Limits, Settings};
 use super::desk::Desk;
 use super::download::Download;
 use super::listener::detect_dead_peers;
+use super::lists::ListReply;
 use super::mail::{Arrival, Seat};
 use super::published::Seen;
 use super::start::Starting;
@@ -26,6 +28,7 @@ use crate::protocol::line::{Framer, Framing};
 use crate::protocol::refusal::Code;
 use crate::protocol::session::{Permit, Session};
 use crate::protocol::speech::{Service, Speech};
+use crate::reactor::offload::Ticket;
 use crate::reactor::slab::Slab;
 use crate::reactor::token::PeerId;
 use crate::service::policy::{Commands, Origin, allows};
@@ -38,11 +41,13 @@ use crate::transfer::segment::{SEGMENT_BYTES, Shared};
 /// What the session awaits.
 #[derive(Debug)]
 pub(crate) enum Task {
-    /// Word from another thread; whether it is wanted no more.
-    Awaited {
-        /// The request was cancelled.
-        is_cancelled: bool,
-    },
+    /// Word from another thread: with a ticket, what a look at the shelf finds; without, the room's
+    /// answer.
+    Awaited(Option<Ticket>),
+    /// Nothing any more: the request was cancelled.
+    Cancelled,
+    /// A listing is being sent.
+    List(ListReply),
     /// A file is being sent.
     Download(Download),
     /// A command is being started.
@@ -266,7 +271,9 @@ impl Connection {
             Some(Task::Starting(starting)) => starting.is_fed_up(),
             Some(Task::Command(command)) => command.is_fed_up(),
             Some(Task::Upload(upload)) => upload.is_full(),
-            Some(Task::Awaited { .. } | Task::Download(_)) | None => false,
+            Some(Task::Awaited(_) | Task::Cancelled | Task::Download(_) | Task::List(_)) | None => {
+                false
+            }
         }
     }
 
@@ -371,10 +378,28 @@ impl Connection {
         !self.session.is_named() && self.task.is_none() && self.output.is_empty()
     }
 
-    /// Whether a plain reply is in progress that a message must not stand in. The answer to a
-    /// message is one piece.
+    /// Whether a reply is in progress that a message must not stand in: a plain one, or a frame
+    /// that is sent in pieces. The answer to a message is one piece.
     pub(crate) fn is_replying(&self) -> bool {
-        self.session.is_busy() && !self.session.is_framed() && !self.session.is_sending()
+        let is_plain = self.session.is_busy() && !self.session.is_framed();
+        (is_plain && !self.session.is_sending()) || self.is_listing()
+    }
+
+    /// Whether a listing is being sent, of which the end is not queued yet.
+    pub(crate) fn is_listing(&self) -> bool {
+        matches!(self.task.as_deref(), Some(Task::List(_)))
+    }
+
+    /// Queues a frame that belongs to no request, behind the one that is being sent in pieces.
+    pub(crate) fn push_event(&mut self, frame: Vec<u8>) {
+        if self.is_listing() {
+            let held = self.held.get_or_insert_default();
+            let end = frame.len();
+            held.bytes += end;
+            held.messages.push(Shared { block: Arc::new(frame), start: 0, end });
+        } else {
+            self.output.push(frame);
+        }
     }
 
     /// What the messages cost that the peer has not taken, in bytes.

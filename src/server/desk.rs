@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::config::Settings;
+use super::lists::{self, Lists, Looked};
 use super::log::Log;
 use super::mail::{Address, Crew, HOME, Mail};
 use super::published::{Published, Seen};
@@ -17,7 +18,7 @@ use crate::protocol::effect::{Account, Answer, Call, FileRequest, FileWish};
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::session::Terms;
 use crate::protocol::text::{Civil, Date, Stamp};
-use crate::reactor::offload::Offload;
+use crate::reactor::offload::{Claim, Offload, Ticket};
 use crate::reactor::timers::Timers;
 use crate::reactor::token::{Facet, PeerId, Token};
 use crate::service::deposit::Deposit;
@@ -40,7 +41,9 @@ pub(crate) struct Common {
     /// window ahead. Nothing that takes longer goes there, so that nobody waits behind it.
     pub(crate) disks: Offload,
     /// Threads that list directories, which may be without end.
-    pub(crate) lists: Offload,
+    pub(crate) listers: Offload,
+    /// Who waits for which listing.
+    pub(crate) lists: Lists,
     /// Threads that store files: a sync takes as long as the disk takes for all that it was given.
     pub(crate) stores: Offload,
     /// Threads that start processes: they do not wait for a disk that hangs.
@@ -223,30 +226,31 @@ impl Desk {
         }
     }
 
-    /// Looks at a file; `None` where what is found comes by mail.
+    /// Looks at a file. A ticket if what is found comes by mail, for as long as the ticket is kept.
     pub(crate) fn look<'a>(
         &mut self,
         peer: PeerId,
         request: &FileRequest<'a>,
-    ) -> Option<Result<Found<'a>, Fault>> {
+    ) -> Result<Result<Found<'a>, Fault>, Ticket> {
         let serves_hidden = self.seen.settings.hidden;
-        let Some(served) = &self.common.shelf else { return Some(Err(unserved().into())) };
+        let Some(served) = &self.common.shelf else { return Ok(Err(unserved().into())) };
         if let Some(found) = served.look_cached(request, serves_hidden, &mut self.glance) {
-            return Some(found);
+            return Ok(found);
         }
-        let errand = Errand::new(request, serves_hidden);
-        let (common, worker) = (Arc::clone(&self.common), self.worker);
-        let lane = match request.wish {
-            FileWish::List => &self.common.lists,
-            FileWish::Download { .. } | FileWish::Stat => &self.common.disks,
+        let (errand, ticket) = (Errand::new(request, serves_hidden), Ticket::default());
+        let (worker, claim) = (self.worker, ticket.claim());
+        let is_taken = if request.wish == FileWish::List {
+            lists::ask(&self.common, errand, (Address { worker, peer }, claim))
+        } else {
+            let common = Arc::clone(&self.common);
+            self.common.disks.submit(Box::new(move || {
+                if let (Some(shelf), true) = (&common.shelf, claim.is_wanted()) {
+                    let found = shelf.look(&errand, &|| claim.is_wanted()).map(Looked::Found);
+                    common.crew[worker].mailbox.post_bounded(Mail::Found(peer, claim, found));
+                }
+            }))
         };
-        let is_taken = lane.submit(Box::new(move || {
-            if let Some(shelf) = &common.shelf {
-                let found = Mail::Found(peer, shelf.look(&errand, &|| true));
-                common.crew[worker].mailbox.post_bounded(found);
-            }
-        }));
-        if is_taken { None } else { Some(Err(overloaded().into())) }
+        if is_taken { Err(ticket) } else { Ok(Err(overloaded().into())) }
     }
 
     /// Has a piece of a file read into memory; word of it comes by mail. False where that cannot
@@ -257,21 +261,27 @@ impl Desk {
         file: BorrowedFd<'_>,
         offset: u64,
         bytes: u64,
+        claim: Claim,
     ) -> bool {
         let Ok(file) = file.try_clone_to_owned() else { return false };
         let (common, worker) = (Arc::clone(&self.common), self.worker);
         self.common.disks.submit(Box::new(move || {
+            if !claim.is_wanted() {
+                return;
+            }
             // What cannot be read is met again, and told, when it is to be sent.
             let _ = copy::read_ahead(file.as_fd(), offset, usize::try_from(bytes).unwrap_or(0));
             common.crew[worker].mailbox.post_bounded(Mail::Warmed(peer));
         }))
     }
 
-    /// Has a file stored, or a part of it; what came of it comes by mail.
-    pub(crate) fn store(&self, peer: PeerId, work: Work) -> Result<(), Refusal> {
+    /// Has a file stored, or a part of it; what came of it comes by mail. Of one whose peer is gone
+    /// no more is written, unless all of it came.
+    pub(crate) fn store(&self, peer: PeerId, work: Work, claim: Claim) -> Result<(), Refusal> {
         let (common, worker) = (Arc::clone(&self.common), self.worker);
         let is_taken = self.common.stores.submit(Box::new(move || {
-            if let Some(shelf) = &common.shelf {
+            let is_wanted = claim.is_wanted() || work.is_last();
+            if let (Some(shelf), true) = (&common.shelf, is_wanted) {
                 let stored = Mail::Stored(peer, work.run(shelf));
                 common.crew[worker].mailbox.post_bounded(stored);
             }

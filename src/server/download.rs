@@ -11,6 +11,7 @@ use crate::protocol::effect::Outcome;
 use crate::protocol::limits::CHUNK_BYTES_MAX;
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::reply::{self, Key};
+use crate::reactor::offload::Ticket;
 use crate::reactor::token::PeerId;
 use crate::service::files::{OpenFile, SmallFile};
 use crate::sys::beneath::metadata;
@@ -27,8 +28,8 @@ pub(crate) struct Download {
     refusal: Option<Refusal>,
     /// Up to which offset the file was found in memory, or read ahead.
     warm_to: u64,
-    /// Whether it is being read ahead, so that nothing of it can be sent.
-    is_warming: bool,
+    /// While it is being read ahead, so that nothing of it can be sent.
+    warming: Option<Ticket>,
 }
 
 impl Download {
@@ -42,7 +43,7 @@ impl Download {
             output.push_file(offset, size - offset);
             size
         };
-        Self { file, next, end: size, refusal: None, warm_to: 0, is_warming: false }
+        Self { file, next, end: size, refusal: None, warm_to: 0, warming: None }
     }
 
     /// A sink that sends of its file.
@@ -56,19 +57,22 @@ impl Download {
     }
 
     pub(crate) fn is_warming(&self) -> bool {
-        self.is_warming
+        self.warming.is_some()
     }
 
     /// The next window is not in memory: has it read by a thread that may wait for a disk.
     pub(crate) fn warm(&mut self, desk: &Desk, peer: PeerId, offset: u64) {
         self.warm_to = offset + WINDOW_BYTES;
         // Where it cannot be handed on, the worker waits for the disk itself.
-        self.is_warming = desk.read_ahead(peer, self.file.as_fd(), offset, WINDOW_BYTES);
+        let ticket = Ticket::default();
+        let file = self.file.as_fd();
+        let is_taken = desk.read_ahead(peer, file, offset, WINDOW_BYTES, ticket.claim());
+        self.warming = is_taken.then_some(ticket);
     }
 
     /// The next window was read.
     pub(crate) fn on_warm(&mut self) {
-        self.is_warming = false;
+        self.warming = None;
     }
 
     /// Queues the next chunk once the one before is sent.

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use super::connection::{Connection, Fate, Task, Why};
 use super::desk::Desk;
 use super::download::{Download, push_small};
+use super::lists::{ListReply, Looked};
 use super::log::{Field, Level};
 use crate::protocol::effect::{Answer, Call, Effect, Outcome};
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::reply;
 use crate::protocol::session::Terms;
+use crate::reactor::offload::Claim;
 use crate::service::fault::Fault;
 use crate::service::files::Found;
 use crate::sys::copy::Copied;
@@ -45,8 +47,8 @@ impl Connection {
                 self.on_outcome(desk, Outcome::Text(text));
             }
             Effect::Files(request) => match desk.look(self.id, &request) {
-                Some(found) => self.find(desk, found),
-                None => self.task = Some(Box::new(Task::Awaited { is_cancelled: false })),
+                Ok(found) => self.find(desk, found),
+                Err(ticket) => self.task = Some(Box::new(Task::Awaited(Some(ticket)))),
             },
             Effect::Run(request) => self.run(desk, &request),
             Effect::Upload(request) => self.upload(desk, &request),
@@ -117,12 +119,25 @@ impl Connection {
         }
     }
 
-    /// A look at the shelf, on another thread, came to this.
-    pub(crate) fn on_found(&mut self, desk: &mut Desk, found: Result<Found<'_>, Fault>) {
-        if self.is_cancelled() {
-            self.on_outcome(desk, Outcome::Refused(cancelled()));
-        } else if self.is_awaiting() {
-            self.find(desk, found);
+    /// A look at the shelf, on another thread, came to this. It may be wanted no more: the request
+    /// was cancelled, or the connection dismissed.
+    pub(crate) fn on_found(
+        &mut self,
+        desk: &mut Desk,
+        claim: &Claim,
+        found: Result<Looked, Fault>,
+    ) {
+        let is_wanted = matches!(self.task.as_deref(),
+            Some(Task::Awaited(Some(ticket))) if ticket.is_for(claim));
+        match found {
+            _ if !is_wanted => {}
+            Ok(Looked::List(kept)) => {
+                self.output.push(self.session.text_head(kept.bytes() as u64));
+                let reply = ListReply::new(kept, self.session.is_bare());
+                self.task = Some(Box::new(Task::List(reply)));
+            }
+            Ok(Looked::Found(found)) => self.find(desk, Ok(found)),
+            Err(fault) => self.find(desk, Err(fault)),
         }
     }
 
@@ -141,6 +156,7 @@ impl Connection {
                 Outcome::Sent
             }
             Ok(Found::Text(text)) => Outcome::Text(text),
+            Ok(Found::List(listing)) => Outcome::Text(listing.piece(&mut 0, usize::MAX)),
             Err(fault) => Outcome::Refused(self.explain(desk, "a file cannot be read", fault)),
         };
         self.on_outcome(desk, outcome);
@@ -190,10 +206,11 @@ impl Connection {
     /// The server ends this connection by itself, and says so where the socket still takes it.
     pub(crate) fn dismiss(&mut self, desk: &mut Desk, refusal: &Refusal) {
         let why = Why::Told(refusal.code);
+        let is_cut = self.is_listing();
         self.abandon(desk);
         self.held = None;
         let is_stuck = refusal.code == Code::Slow && self.flags.is_sink_full;
-        if is_stuck || self.output.has_source() {
+        if is_stuck || is_cut || self.output.has_source() {
             self.fate = Some(Fate::Reset(why));
             return;
         }
@@ -246,29 +263,27 @@ impl Connection {
 
     pub(crate) fn cancel(&mut self, desk: &mut Desk) {
         match self.task.as_deref_mut() {
-            Some(Task::Awaited { is_cancelled }) => *is_cancelled = true,
+            // Not waited for: what a thread finds after all has no ticket any more.
+            Some(task @ Task::Awaited(Some(_))) => *task = Task::Cancelled,
+            // What the room did is done; and all of a listing was promised.
+            Some(Task::Awaited(None) | Task::Cancelled | Task::List(_)) | None => {}
             Some(Task::Starting(starting)) => starting.is_cancelled = true,
             Some(Task::Download(download)) => download.stop(cancelled()),
             Some(Task::Command(command)) => command.stop(desk, cancelled()),
             Some(Task::Upload(upload)) => upload.stop(cancelled()),
-            None => {}
         }
     }
 
     /// Whether word from another thread is still wanted: the connection may have been dismissed.
     fn is_awaiting(&self) -> bool {
-        matches!(self.task.as_deref(), Some(Task::Awaited { .. }))
-    }
-
-    fn is_cancelled(&self) -> bool {
-        matches!(self.task.as_deref(), Some(Task::Awaited { is_cancelled: true }))
+        matches!(self.task.as_deref(), Some(Task::Awaited(None)))
     }
 
     fn call(&mut self, desk: &mut Desk, call: Call<'_>, terms: &Terms<'_>) {
         self.flags.is_known_to_room |= matches!(call, Call::Join { .. });
         match desk.call(self.id, call) {
             Some(answer) => self.answer(desk, Outcome::Room(answer), terms),
-            None => self.task = Some(Box::new(Task::Awaited { is_cancelled: false })),
+            None => self.task = Some(Box::new(Task::Awaited(None))),
         }
     }
 }

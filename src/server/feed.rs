@@ -7,6 +7,7 @@ use super::desk::Desk;
 use super::intake::Intake;
 use super::upload::{Stored, Upload, Work};
 use crate::protocol::effect::{Input, Outcome, Terminal, UploadRequest};
+use crate::reactor::offload::Ticket;
 use crate::service::deposit::Plan;
 use crate::service::fault::Fault;
 
@@ -18,10 +19,11 @@ impl Connection {
             may_replace: request.may_replace,
             serves_hidden: desk.seen.settings.hidden,
         };
-        match desk.store(self.id, Work::Begin(plan)) {
+        let ticket = Ticket::default();
+        match desk.store(self.id, Work::Begin(plan), ticket.claim()) {
             Ok(()) => {
                 desk.stats().uploads.add(1);
-                self.task = Some(Box::new(Task::Upload(Upload::new(request.bytes))));
+                self.task = Some(Box::new(Task::Upload(Upload::new(request.bytes, ticket))));
             }
             Err(refusal) => self.on_outcome(desk, Outcome::Refused(refusal)),
         }
@@ -83,6 +85,10 @@ fn intake(task: Option<&mut Task>) -> Option<&mut Intake> {
     match task? {
         Task::Starting(starting) => starting.intake.as_mut(),
         Task::Command(command) => command.intake(),
-        Task::Awaited { .. } | Task::Download(_) | Task::Upload(_) => None,
+        Task::Awaited(_)
+        | Task::Cancelled
+        | Task::Download(_)
+        | Task::List(_)
+        | Task::Upload(_) => None,
     }
 }

@@ -6,15 +6,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::lists::Looked;
 use super::stats::Stats;
 use super::upload::Stored;
 use crate::protocol::effect::{Answer, Call};
 use crate::protocol::refusal::Refusal;
 use crate::protocol::speech::Speech;
 use crate::reactor::mailbox::Mailbox;
+use crate::reactor::offload::Claim;
 use crate::reactor::token::PeerId;
 use crate::service::fault::Fault;
-use crate::service::files::Found;
 use crate::service::run::Started;
 use crate::sys::fd::OwnedFd;
 use crate::sys::socket::Peer;
@@ -80,7 +81,7 @@ pub(crate) enum Mail {
     /// Serve this peer.
     Arrived(Arrival),
     /// A look at the shelf came to this.
-    Found(PeerId, Result<Found<'static>, Fault>),
+    Found(PeerId, Claim, Result<Looked, Fault>),
     /// The next piece of the peer's file is in memory.
     Warmed(PeerId),
     /// A command was started, or was not.

@@ -14,6 +14,7 @@ mod drive;
 mod feed;
 mod intake;
 mod listener;
+mod lists;
 mod log;
 mod mail;
 mod published;

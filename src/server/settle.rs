@@ -8,7 +8,9 @@ use std::io;
 use super::connection::{Connection, Fate, Task, Why};
 use super::desk::Desk;
 use super::download::truncated;
+use super::drive::cancelled;
 use super::log::{Field, Level};
+use crate::protocol::effect::Outcome;
 use crate::protocol::refusal::{Code, Refusal};
 use crate::reactor::token::{Facet, Token};
 use crate::sys::epoll::Interest;
@@ -160,7 +162,12 @@ impl Connection {
             }
             Some(Task::Command(command)) => command.outcome(&mut self.output),
             Some(Task::Upload(upload)) => upload.outcome(),
-            Some(Task::Awaited { .. } | Task::Starting(_)) | None => None,
+            Some(Task::List(list)) => {
+                list.refill(&mut self.output);
+                list.outcome()
+            }
+            Some(Task::Cancelled) => Some(Outcome::Refused(cancelled())),
+            Some(Task::Awaited(_) | Task::Starting(_)) | None => None,
         };
         if let Some(outcome) = outcome {
             self.on_outcome(desk, outcome);

@@ -11,6 +11,7 @@ use super::accept::Acceptor;
 use super::config::{Config, Listen, Settings};
 use super::desk::Common;
 use super::listener::{Listener, Opened};
+use super::lists::Lists;
 use super::log::{Field, Level, Log};
 use super::mail::{Crew, HOME, Mail, Post};
 use super::published::Published;
@@ -210,7 +211,8 @@ impl Server {
         let common = Arc::new(Common {
             crew: crew(config.workers)?,
             disks: pool("disk", DISK_THREADS, DISK_NICE)?,
-            lists: pool("list", LIST_THREADS, DISK_NICE)?,
+            lists: Lists::default(),
+            listers: pool("list", LIST_THREADS, DISK_NICE)?,
             stores: pool("store", STORE_THREADS, DISK_NICE)?,
             starts: pool("start", START_THREADS, START_NICE)?,
             shelf,
@@ -244,7 +246,7 @@ impl Server {
             return;
         }
         let common = Arc::clone(&self.common);
-        self.common.lists.submit(Box::new(move || {
+        self.common.listers.submit(Box::new(move || {
             let removed = common.shelf.as_ref().map_or(0, sweep);
             if removed > 0 {
                 let fields: [Field<'_>; 1] = [("files", &removed)];

@@ -12,6 +12,7 @@ use super::desk::Desk;
 use crate::protocol::effect::Outcome;
 use crate::protocol::limits::INPUT_BYTES_MAX;
 use crate::protocol::refusal::{Code, Refusal};
+use crate::reactor::offload::Ticket;
 use crate::reactor::token::PeerId;
 use crate::service::deposit::{Deposit, Plan};
 use crate::service::fault::Fault;
@@ -31,6 +32,8 @@ pub(crate) enum Stored {
 pub(crate) struct Upload {
     /// While no thread has it, and it was begun.
     deposit: Option<Deposit>,
+    /// For what a thread is to do for it.
+    ticket: Ticket,
     kept: Vec<u8>,
     came_bytes: u64,
     /// How many will come; `None` for all to the end of input.
@@ -44,9 +47,10 @@ pub(crate) struct Upload {
 
 impl Upload {
     /// One that a thread was asked to begin.
-    pub(crate) fn new(bytes: Option<u64>) -> Self {
+    pub(crate) fn new(bytes: Option<u64>, ticket: Ticket) -> Self {
         Self {
             deposit: None,
+            ticket,
             kept: Vec::new(),
             came_bytes: 0,
             bytes,
@@ -140,7 +144,7 @@ impl Upload {
         }
         let Some(deposit) = self.deposit.take() else { return };
         let work = Work::Store { deposit, bytes: std::mem::take(&mut self.kept), is_whole };
-        if let Err(refusal) = desk.store(peer, work) {
+        if let Err(refusal) = desk.store(peer, work, self.ticket.claim()) {
             self.result = Some(Err(refusal));
         }
     }
@@ -163,6 +167,11 @@ pub(crate) enum Work {
 }
 
 impl Work {
+    /// Whether that is the end of a file of which all came.
+    pub(crate) fn is_last(&self) -> bool {
+        matches!(self, Self::Store { is_whole: true, .. })
+    }
+
     /// Does it, waiting for disks.
     pub(crate) fn run(self, below: &Shelf) -> Result<Stored, Fault> {
         match self {

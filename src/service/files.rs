@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::deposit::is_temporary;
 use super::fault::{Fault, is_absent, shortage};
+use super::listing::Listing;
 use crate::protocol::effect::{FileRequest, FileWish};
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::text::{Civil, is_control};
@@ -17,14 +18,10 @@ use crate::sys::beneath::{self, Kind, Metadata, Open, Root};
 use crate::sys::copy::read_cached;
 use crate::sys::errno;
 use crate::sys::fd::{AsFd, OwnedFd};
-use crate::sys::thread;
 
 /// Size up to which a file is copied rather than sent by `sendfile`, in bytes: below it, a system
 /// call costs more than the copy.
 const SMALL_BYTES_MAX: usize = 8 * 1024;
-
-/// Lines of a list that are written before others may have the processor.
-const LINES_AT_ONCE: usize = 256;
 
 /// The served root.
 #[derive(Debug)]
@@ -109,8 +106,10 @@ pub enum Found<'a> {
     File(OpenFile<'a>),
     /// A small one, which was in memory.
     Small(SmallFile<'a>),
-    /// Lines to be sent.
+    /// A line to be sent.
     Text(Vec<u8>),
+    /// The lines of a directory.
+    List(Listing),
 }
 
 impl Found<'_> {
@@ -125,12 +124,13 @@ impl Found<'_> {
                 Found::Small(SmallFile { content, size, mtime_s, name: own(name) })
             }
             Self::Text(text) => Found::Text(text),
+            Self::List(listing) => Found::List(listing),
         }
     }
 }
 
 /// A request that holds its path itself, so that another thread can meet it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Errand {
     wish: FileWish,
     path: Vec<u8>,
@@ -215,7 +215,7 @@ impl Shelf {
         is_wanted: &dyn Fn() -> bool,
     ) -> io::Result<Found<'static>> {
         let directory = self.root.open(path, Open::Directory)?;
-        let mut entries: Vec<(Vec<u8>, Metadata)> = Vec::new();
+        let mut listing = Listing::default();
         beneath::list(directory.as_fd(), is_wanted, &mut |name, metadata| {
             if is_listable(name, serves_hidden) {
                 let metadata = match metadata {
@@ -223,20 +223,13 @@ impl Shelf {
                     None => self.target_of_link(path, name)?,
                 };
                 if let Some(metadata) = metadata.filter(|metadata| metadata.kind != Kind::Other) {
-                    entries.push((name.to_vec(), metadata));
+                    listing.push(name, &metadata);
                 }
             }
             Ok(())
         })?;
-        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let mut lines = String::new();
-        for some in entries.chunks(LINES_AT_ONCE) {
-            for (name, metadata) in some {
-                lines.push_str(&entry_line(name, metadata));
-            }
-            thread::yield_now();
-        }
-        Ok(Found::Text(lines.into_bytes()))
+        listing.sort();
+        Ok(Found::List(listing))
     }
 
     /// What a symbolic link leads to, if that lies beneath the root.
@@ -300,7 +293,7 @@ fn read_small(open: &OpenFile<'_>, content: &mut Vec<u8>) -> bool {
 }
 
 /// One line of a listing: `SIZE MTIME NAME`.
-fn entry_line(name: &[u8], metadata: &Metadata) -> String {
+pub(super) fn entry_line(name: &[u8], metadata: &Metadata) -> String {
     let mut line = String::new();
     let is_directory = metadata.kind == Kind::Directory;
     if is_directory {
@@ -355,6 +348,7 @@ fn fault_of(error: io::Error, path: &[u8]) -> Fault {
 mod tests {
     use super::*;
     use crate::sys::scratch::{Scratch, deny_reading_directories};
+    use crate::sys::thread;
 
     #[test]
     fn hidden_absolute_and_climbing_paths_are_refused_before_any_look() {

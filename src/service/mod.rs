@@ -6,6 +6,7 @@ pub mod allow_list;
 pub mod deposit;
 pub mod fault;
 pub mod files;
+pub mod listing;
 pub mod policy;
 pub mod room;
 pub mod run;

@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use nix::sys::stat::Mode;
 
-use crate::support::{Scratch, Server};
+use crate::support::{FramedPeer, Peer, Scratch, Server};
 
 /// 2020-12-17T20:06:53Z.
 const THEN_S: u64 = 1_608_235_613;
@@ -150,4 +150,113 @@ fn a_listing_of_many_files_is_complete_and_others_are_served_meanwhile() {
         assert!(line.starts_with("0 ") && line.ends_with(&format!("Z {name}")), "{line:?}");
     }
     peer.expect_in_step();
+}
+
+/// A directory whose listing has 5.75 MB. Gives its length.
+fn large(scratch: &Scratch) -> usize {
+    let tail = "x".repeat(200);
+    fs::create_dir(scratch.join("big")).expect("a directory");
+    for number in 0..25_000 {
+        drop(File::create(scratch.join(&format!("big/{number:05}-{tail}"))).expect("a file"));
+    }
+    25_000 * ("0 2020-12-17T20:06:53Z 00000-\n".len() + tail.len())
+}
+
+#[test]
+fn a_large_listing_that_is_not_read_costs_little_and_is_whole() {
+    let scratch = Scratch::new();
+    let bytes = large(&scratch);
+    let server = Server::line(&["--root", &scratch.text("")]);
+    let before = server.peak_bytes();
+    let mut peers: Vec<_> = (0..8).map(|_| Peer::narrow(server.v4("line"))).collect();
+    for peer in &mut peers {
+        peer.say("files big\n");
+    }
+    let mut framed = FramedPeer::negotiate(Peer::narrow(server.v4("line"))).0;
+    framed.say("files big\nping\n");
+    for peer in &mut peers {
+        peer.expect("0 ");
+    }
+    server.peer("line").expect_in_step();
+    // Those who asked before the first was begun share one; the others share the next one.
+    let grown = server.grown_since(before);
+    assert!(grown < 4 * bytes as u64, "{grown} bytes for listings of {bytes}");
+    for peer in &mut peers {
+        peer.widen();
+        peer.skip(bytes as u64 - 2);
+        peer.expect_in_step();
+    }
+    framed.peer.widen();
+    let done = framed.expect_done();
+    assert_eq!(done.payload.len(), bytes);
+    assert!(done.payload.is_sorted_by(|a, b| *a != b'\n' || *b == b'0'), "lines in order");
+    assert_eq!(framed.expect_done().text(), "pong");
+}
+
+#[test]
+fn nothing_stands_in_a_listing_that_is_sent_in_pieces() {
+    let scratch = Scratch::new();
+    let bytes = large(&scratch);
+    let mut server = Server::line(&["--root", &scratch.text("")]);
+    let mut framed = FramedPeer::negotiate(Peer::narrow(server.v4("line"))).0;
+    let mut plain = Peer::narrow(server.v4("line"));
+    framed.say("name reader\n");
+    framed.expect_done();
+    plain.take_name("plain", crate::support::server::NAME);
+    assert_eq!(framed.expect_event().key("user"), "plain");
+    framed.say("files big\n");
+    plain.say("files big\n");
+    plain.expect("0 ");
+    framed.peer.expect(format!("done {bytes}\n"));
+    // Too late: all of it was promised.
+    framed.say("cancel\n");
+    let mut other = server.named("other");
+    other.say("send all hello\n");
+    other.expect_in_step();
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    server.expect_log("stopping");
+    framed.peer.widen();
+    framed.peer.skip(bytes as u64);
+    assert_eq!(framed.expect_event().kind, "note");
+    assert_eq!(framed.expect_event().text(), "hello");
+    plain.widen();
+    plain.skip(bytes as u64 - 2);
+    assert!(plain.expect_line().contains("hello"));
+    assert!(server.expect_exit().success());
+}
+
+#[test]
+fn a_listing_that_is_cut_off_is_not_taken_for_whole() {
+    let scratch = Scratch::new();
+    large(&scratch);
+    let mut server = Server::line(&["--root", &scratch.text(""), "--drain", "1"]);
+    let mut peer = Peer::narrow(server.v4("line"));
+    peer.say("files big\n");
+    peer.expect("0 ");
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    assert!(server.expect_exit().success());
+    let came = peer.expect_reset();
+    assert!(!String::from_utf8_lossy(&came).contains("stopping"));
+}
+
+#[test]
+fn listings_that_nobody_waits_for_are_given_up() {
+    let scratch = Scratch::new();
+    let bytes = large(&scratch);
+    scratch.write("small/file", "");
+    let server = Server::line(&["--root", &scratch.text("")]);
+    for _ in 0..32 {
+        let mut peer = server.peer("line");
+        peer.say("files big\n");
+        peer.reset();
+    }
+    let mut framed = server.framed();
+    framed.say("files big\ncancel\nstat small/file\nfiles small\nfiles big\n");
+    // It was cancelled, unless it was there before.
+    framed.expect_reply();
+    framed.expect_done();
+    for _ in 0..2 {
+        assert!(framed.expect_done().text().ends_with(" file\n"));
+    }
+    assert_eq!(framed.expect_done().payload.len(), bytes);
 }

@@ -37,6 +37,7 @@ impl Session {
             Outcome::Room(answer) => self.on_answer(answer, terms, stamp),
             Outcome::Refused(refusal) => self.refusal(&refusal),
             Outcome::Sent => self.done(&[], b""),
+            Outcome::Listed => Vec::new(),
             Outcome::Stored(size) => self.done(&[("size", size.to_string().as_bytes())], b""),
             Outcome::Text(all) => {
                 text = all;
@@ -81,6 +82,12 @@ impl Session {
                 self.refusal(&Refusal { code: Code::NoSuchUser, text: unknown })
             }
         }
+    }
+
+    /// What goes before a text of `bytes` bytes that is sent in pieces and ends in
+    /// `Outcome::Listed`. A bare client gets it without its last newline.
+    pub fn text_head(&self, bytes: u64) -> Vec<u8> {
+        if self.is_framed() { reply::header("done", bytes, &[]) } else { Vec::new() }
     }
 
     /// What goes before a text, which is left in its place: it may be large.

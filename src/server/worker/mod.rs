@@ -273,7 +273,9 @@ impl Worker {
     fn on_mail(&mut self, mail: Mail) {
         match mail {
             Mail::Arrived(arrival) => self.on_arrival(arrival),
-            Mail::Found(peer, found) => self.with(peer, |c, desk, _| c.on_found(desk, found)),
+            Mail::Found(peer, claim, found) => {
+                self.with(peer, |c, desk, _| c.on_found(desk, &claim, found));
+            }
             Mail::Warmed(peer) => self.with(peer, |c, _, _| {
                 if let Some(Task::Download(download)) = c.task.as_deref_mut() {
                     download.on_warm();
@@ -358,7 +360,7 @@ impl Worker {
                     return;
                 }
                 if connection.session.is_framed() {
-                    connection.output.push(wording::shutdown_note());
+                    connection.push_event(wording::shutdown_note());
                 }
                 // A reply in progress comes to its end first.
                 if !connection.session.is_busy() {
