@@ -17,23 +17,40 @@ use crate::sys::wake::Wake;
 /// A bounded queue with an eventfd.
 #[derive(Debug)]
 pub struct Mailbox<T> {
-    queue: Mutex<VecDeque<T>>,
+    queue: Mutex<Queue<T>>,
     wake: Wake,
     mail_max: usize,
+}
+
+#[derive(Debug)]
+struct Queue<T> {
+    mail: VecDeque<T>,
+    /// What the mail holds that was posted with `post_within`, in bytes.
+    bytes: usize,
 }
 
 impl<T> Mailbox<T> {
     /// An empty box for `mail_max` pieces of mail.
     pub fn new(mail_max: usize) -> io::Result<Self> {
-        Ok(Self { queue: Mutex::new(VecDeque::new()), wake: Wake::new()?, mail_max })
+        let queue = Mutex::new(Queue { mail: VecDeque::new(), bytes: 0 });
+        Ok(Self { queue, wake: Wake::new()?, mail_max })
     }
 
     /// Puts mail in; gives it back where the box is full.
     pub fn post(&self, mail: T) -> Result<(), T> {
-        let queue = self.queue.lock();
-        if queue.len() >= self.mail_max {
+        self.post_within(usize::MAX, 0, mail)
+    }
+
+    /// As `post`, for mail that holds `bytes`: the box is full too if such mail would hold more
+    /// than `bytes_max` together. Mail that holds more by itself is taken by a box without such
+    /// mail. For boxes that are emptied by `take_all`.
+    pub fn post_within(&self, bytes_max: usize, bytes: usize, mail: T) -> Result<(), T> {
+        let mut queue = self.queue.lock();
+        let is_heavy = queue.bytes > 0 && queue.bytes.saturating_add(bytes) > bytes_max;
+        if queue.mail.len() >= self.mail_max || is_heavy {
             return Err(mail);
         }
+        queue.bytes += bytes;
         self.put(queue, mail);
         Ok(())
     }
@@ -48,26 +65,27 @@ impl<T> Mailbox<T> {
     pub fn take_all(&self, taken: &mut VecDeque<T>) {
         self.wake.clear();
         let mut queue = self.queue.lock();
+        queue.bytes = 0;
         if taken.is_empty() {
-            std::mem::swap(&mut *queue, taken);
+            std::mem::swap(&mut queue.mail, taken);
         } else {
-            taken.append(&mut queue);
+            taken.append(&mut queue.mail);
         }
     }
 
     /// Takes one piece out, where many threads read one box.
     pub fn take_one(&self) -> Option<T> {
         let mut queue = self.queue.lock();
-        let mail = queue.pop_front();
-        if queue.is_empty() {
+        let mail = queue.mail.pop_front();
+        if queue.mail.is_empty() {
             self.wake.clear();
         }
         mail
     }
 
-    fn put(&self, mut queue: MutexGuard<'_, VecDeque<T>>, mail: T) {
-        let was_empty = queue.is_empty();
-        queue.push_back(mail);
+    fn put(&self, mut queue: MutexGuard<'_, Queue<T>>, mail: T) {
+        let was_empty = queue.mail.is_empty();
+        queue.mail.push_back(mail);
         // A reader that is woken at once must not find the box locked.
         drop(queue);
         if was_empty {
@@ -102,6 +120,18 @@ mod tests {
         let mut taken = VecDeque::new();
         mailbox.take_all(&mut taken);
         assert_eq!(taken, [1, 2, 4]);
+    }
+
+    #[test]
+    fn a_box_is_full_by_what_its_mail_holds_too() {
+        let mailbox = Mailbox::new(usize::MAX).expect("an eventfd");
+        let post = |bytes, mail| mailbox.post_within(100, bytes, mail);
+        assert_eq!((post(1000, 1), post(1, 2)), (Ok(()), Err(2)), "one that is too large alone");
+        mailbox.post_bounded(3);
+        let mut taken = VecDeque::new();
+        mailbox.take_all(&mut taken);
+        assert_eq!(taken, [1, 3]);
+        assert_eq!((post(60, 4), post(40, 5), post(1, 6)), (Ok(()), Ok(()), Err(6)));
     }
 
     #[test]

@@ -75,6 +75,36 @@ pub(crate) struct Said {
     pub(crate) answers: Vec<(PeerId, Answer)>,
 }
 
+/// What may wait for one worker of what was said in the room, in bytes. Meanwhile the room takes no
+/// calls, and those who call wait.
+pub(crate) const SAID_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+impl Said {
+    /// What it holds, in bytes. A block counts again if others stand between its ranges.
+    pub(crate) fn bytes(&self) -> usize {
+        let mut last: Option<&Arc<Vec<u8>>> = None;
+        let mut blocks = 0;
+        for (_, Shared { block, .. }) in &self.messages {
+            if !last.is_some_and(|last| Arc::ptr_eq(last, block)) {
+                blocks += block.capacity();
+            }
+            last = Some(block);
+        }
+        let answers: usize = self.answers.iter().map(|(_, answer)| answer_bytes(answer)).sum();
+        size_of_val(self.messages.as_slice()) + blocks + answers
+    }
+}
+
+/// What an answer of the room holds, in bytes.
+pub(crate) fn answer_bytes(answer: &Answer) -> usize {
+    let text = match answer {
+        Answer::Users(text) | Answer::Sent { unknown: text, .. } => text.capacity(),
+        Answer::Refused(refusal) => refusal.text.capacity(),
+        Answer::Joined(_) | Answer::Reformed => 0,
+    };
+    size_of::<(PeerId, Answer)>() + text
+}
+
 /// Word to a worker.
 #[derive(Debug)]
 pub(crate) enum Mail {
@@ -115,3 +145,22 @@ pub(crate) struct Post {
 
 /// All workers.
 pub(crate) type Crew = Arc<[Post]>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reactor::slab::Slab;
+
+    #[test]
+    fn what_was_said_counts_its_blocks_once_and_its_answers() {
+        let peer = Slab::default().insert_with(|id| id);
+        let block = Arc::new(vec![b'x'; 1000]);
+        let range = |start| Shared { block: Arc::clone(&block), start, end: start + 4 };
+        let mut said = Said::default();
+        said.messages.extend((0..10).map(|start| (peer, range(start))));
+        let places = 10 * size_of::<(PeerId, Shared)>();
+        assert_eq!(said.bytes(), 1000 + places);
+        said.answers.push((peer, Answer::Users("a ".repeat(500))));
+        assert!(said.bytes() >= 2000 + places);
+    }
+}

@@ -26,6 +26,8 @@ use crate::transfer::segment::{LEAN_FACTOR, Shared};
 /// Size of a block above which the turn's messages should be handed out, in bytes: a slow recipient
 /// of one short message keeps its whole block alive.
 const BLOCK_BYTES_FULL: usize = 64 * 1024;
+/// Ranges at which they should be, plus four for each member, all of whom one message may reach.
+const PIECES_FULL: usize = 4096;
 
 #[derive(Debug)]
 struct Member<A> {
@@ -130,7 +132,8 @@ impl<A: Copy + Eq + Hash> Room<A> {
 
     /// Whether the turn's messages should be handed out before more are said.
     pub fn is_full(&self) -> bool {
-        self.blocks.iter().any(|block| block.len() >= BLOCK_BYTES_FULL)
+        self.pieces.len() >= PIECES_FULL + 4 * self.members.len()
+            || self.blocks.iter().any(|block| block.len() >= BLOCK_BYTES_FULL)
     }
 
     /// Hands out what was said since the last time, in order for each recipient.
@@ -358,8 +361,6 @@ fn deliver<A: Copy>(
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use super::*;
     use crate::protocol::text::Civil;
 
@@ -377,8 +378,8 @@ mod tests {
         }
 
         fn send(&mut self, from: u32, users: Option<&str>, text: &str) -> Answer {
-            let users = users.map(|users| Cow::Borrowed(users.as_bytes()));
-            let call = Call::Send { users, text: Cow::Borrowed(text.as_bytes()) };
+            let users = users.map(|users| std::borrow::Cow::Borrowed(users.as_bytes()));
+            let call = Call::Send { users, text: std::borrow::Cow::Borrowed(text.as_bytes()) };
             self.0.on_call(from, &call, &stamp()).expect("an answer")
         }
 
@@ -410,6 +411,15 @@ mod tests {
         let both = vec![(2, "alice|hi\n".to_owned()), (3, "alice|hi\n".to_owned())];
         assert_eq!(host.deliveries(), both);
         assert!(host.deliveries().is_empty());
+    }
+
+    #[test]
+    fn many_ranges_are_a_reason_to_hand_out() {
+        let mut host = host();
+        for turn in 0..=PIECES_FULL + 4 * 3 {
+            assert_eq!(host.0.is_full(), turn == PIECES_FULL + 4 * 3);
+            host.send(1, Some(if turn % 2 == 0 { "bob" } else { "carol" }), "");
+        }
     }
 
     #[test]

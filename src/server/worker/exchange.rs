@@ -7,8 +7,11 @@ use std::collections::BTreeMap;
 
 use super::Worker;
 use crate::protocol::effect::Call;
-use crate::server::mail::{Address, Mail, Said};
+use crate::server::mail::{Address, Mail, SAID_BYTES_MAX, Said, answer_bytes};
 use crate::service::room::Room;
+
+/// What the room's answers hold that are handed out before more are made, in bytes.
+const ANSWER_BYTES_FULL: usize = 1024 * 1024;
 
 impl Worker {
     /// A peer asks the room, which is here. While another worker has no room for mail, callers
@@ -27,12 +30,14 @@ impl Worker {
         if from.worker == self.desk.worker {
             self.with(from.peer, |c, desk, _| c.on_answer(desk, answer));
         } else {
+            self.answer_bytes += answer_bytes(&answer);
             self.answers.push((from, answer));
         }
     }
 
     pub(super) fn hand_out_if_full(&mut self) {
-        if self.desk.room.as_ref().is_some_and(Room::is_full) {
+        let is_full = self.desk.room.as_ref().is_some_and(Room::is_full);
+        if is_full || self.answer_bytes >= ANSWER_BYTES_FULL {
             self.hand_out();
         }
     }
@@ -64,6 +69,7 @@ impl Worker {
             }
         });
         self.desk.room = Some(room);
+        self.answer_bytes = 0;
         for (Address { worker, peer }, answer) in self.answers.drain(..) {
             elsewhere.entry(worker).or_default().answers.push((peer, answer));
         }
@@ -86,10 +92,12 @@ impl Worker {
         let mut full = Vec::new();
         for _ in 0..self.unposted.len() {
             let Some((worker, mail)) = self.unposted.pop_front() else { break };
+            let bytes = if let Mail::Said(said) = &mail { said.bytes() } else { 0 };
+            let mailbox = &self.desk.common.crew[worker].mailbox;
             let left = if full.contains(&worker) {
                 Some(mail)
             } else {
-                self.desk.common.crew[worker].mailbox.post(mail).err()
+                mailbox.post_within(SAID_BYTES_MAX, bytes, mail).err()
             };
             if let Some(mail) = left {
                 full.push(worker);

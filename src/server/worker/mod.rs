@@ -64,6 +64,8 @@ pub(crate) struct Worker {
     unposted: VecDeque<(usize, Mail)>,
     /// The room's answers of this turn to peers of other workers.
     answers: Vec<(Address, Answer)>,
+    /// What they hold, in bytes.
+    answer_bytes: usize,
     clock: Clock,
     /// Other workers that have not ended, as far as the home knows.
     others: usize,
@@ -93,6 +95,7 @@ impl Worker {
             mail: VecDeque::new(),
             unposted: VecDeque::new(),
             answers: Vec::new(),
+            answer_bytes: 0,
             clock,
             others: if number == HOME { crew_len - 1 } else { 0 },
             is_stopped: false,
