@@ -12,6 +12,7 @@ use super::connection::{Connection, Fate, Task, Why};
 use super::desk::Desk;
 use super::drive::{LINGER_MS, cancelled, stopping};
 use crate::protocol::effect::Outcome;
+use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::session::Session;
 use crate::protocol::speech::Service;
 use crate::sys::fd::AsFd;
@@ -174,11 +175,27 @@ impl Connection {
 
     /// Prepares the socket to be closed: the end is orderly, or, where a reply is unfinished, a
     /// reset. What a Unix socket needs for that has been left in it.
-    pub(crate) fn prepare_close(&self) {
-        if self.is_cut() {
-            // Where this fails, the peer is gone already.
-            let _ = socket::set_reset_on_close(self.socket.as_fd());
+    pub(crate) fn prepare_close(&mut self) {
+        if !self.is_cut() {
+            return;
         }
+        // Where these fail, the peer is gone already.
+        let _ = socket::set_reset_on_close(self.socket.as_fd());
+        if matches!(self.fate, Some(Fate::Reset(Why::Internal))) && self.can_be_told() {
+            let text = "a failure of the server's own: the log has the cause";
+            let words = self.session.farewell(&Refusal::new(Code::Internal, text));
+            let _ = socket::send(self.socket.as_fd(), &words, false);
+        }
+    }
+
+    /// Whether a last line would be no part of a reply, on a socket that may not be reset: all of
+    /// the input may have been read.
+    fn can_be_told(&self) -> bool {
+        let is_replying = match self.task.as_deref() {
+            Some(Task::Download(_) | Task::Command(_)) => !self.session.is_framed(),
+            _ => false,
+        };
+        matches!(self.peer, Peer::Unix) && self.output.is_empty() && !is_replying
     }
 
     /// Whether the peer, if it is still there, could take what it got for whole though it is not.

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use nix::sys::signal::Signal;
 
 use crate::support::shim::Shim;
-use crate::support::{FramedPeer, Peer, Scratch, Server};
+use crate::support::{FramedPeer, Peer, Scratch, Server, process, wait_until};
 
 const MIB: u64 = 1 << 20;
 /// More than all socket buffers hold.
@@ -231,4 +231,44 @@ fn a_file_that_shrinks_is_truncated_in_frames_of_both_families() {
         assert_eq!(reply.last.key("code"), "truncated");
         peer.expect_in_step();
     }
+}
+
+#[test]
+fn an_upload_that_the_server_cannot_go_on_with_ends_in_an_error() {
+    let house = House::new(&["--upload", "new"]);
+    let [_, mut peer] = house.peers();
+    peer.say("upload - g\nhalf");
+    let is_begun = || std::fs::read_dir(house.scratch.join("root")).map(Iterator::count);
+    wait_until("it is being stored", || is_begun().is_ok_and(|count| count == 2));
+    house.shim.begin("epoll_ctl-ENOSPC");
+    peer.half_close();
+    // Whether it was stored in the end is left open: the client does not take it for stored.
+    peer.expect_error("internal");
+    peer.expect_end();
+}
+
+#[test]
+fn a_byte_that_stays_unread_wakes_nobody_and_is_no_request() {
+    let house = House::new(&[]);
+    let [_, mut peer] = house.peers();
+    peer.say("run echo on; exec sleep 100\n");
+    peer.expect("on\n");
+    let mut looks = 0;
+    wait_until("the server sleeps", || {
+        looks = if process::is_asleep(house.server.pid()) { looks + 1 } else { 0 };
+        looks == 40
+    });
+    let [_, mut peer] = house.peers();
+    for _ in 0..3 {
+        peer.say("download f\n");
+        peer.expect([0; 8]);
+        peer.say("ping\nno request\n");
+        peer.expect_stream(SIZE - 8, |_, piece| assert!(piece.iter().all(|byte| *byte == 0)));
+        peer.expect("pong\nno request\n");
+    }
+    peer.say("download f\nlast");
+    peer.half_close();
+    peer.expect_stream(SIZE, |_, piece| assert!(piece.iter().all(|byte| *byte == 0)));
+    peer.expect("last");
+    peer.expect_end();
 }
