@@ -9,6 +9,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
+use crate::sys::clock::Clock;
 use crate::sys::host::stand_back;
 use crate::sys::thread::{self, Condvar, Mutex};
 
@@ -57,12 +58,16 @@ pub struct Offload {
 struct Shared {
     queue: Mutex<Queue>,
     came: Condvar,
+    /// A thread finished its work.
+    done: Condvar,
     on_panic: OnPanic,
 }
 
 #[derive(Default)]
 struct Queue {
     work: VecDeque<Work>,
+    /// Pieces of work in progress.
+    running: usize,
     is_over: bool,
 }
 
@@ -83,7 +88,12 @@ impl Offload {
         on_panic: impl Fn() + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let on_panic = Box::new(on_panic);
-        let shared = Shared { queue: Mutex::default(), came: Condvar::new(), on_panic };
+        let shared = Shared {
+            queue: Mutex::default(),
+            came: Condvar::new(),
+            done: Condvar::new(),
+            on_panic,
+        };
         let shared = Arc::new(shared);
         for number in 0..threads {
             let shared = Arc::clone(&shared);
@@ -98,7 +108,7 @@ impl Offload {
     /// Has `work` done by one of the threads; false where too much waits already.
     pub fn submit(&self, work: Work) -> bool {
         let mut queue = self.shared.queue.lock();
-        let has_room = queue.work.len() < WORK_MAX;
+        let has_room = queue.work.len() < WORK_MAX && !queue.is_over;
         if has_room {
             queue.work.push_back(work);
             // A thread that is woken at once must not find the queue locked.
@@ -107,14 +117,41 @@ impl Offload {
         }
         has_room
     }
+
+    /// Ends the pool: drops the work that was not begun, and waits for what is in progress, at most
+    /// `limit_ms`. False if that was not enough: a disk may hang.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "no worker is left; not `expect`, as the ban names one crate"
+    )]
+    pub fn finish(&self, limit_ms: u64) -> bool {
+        self.end();
+        let clock = Clock::start();
+        let mut queue = self.shared.queue.lock();
+        while queue.running > 0 {
+            let left_ms = limit_ms.saturating_sub(clock.elapsed_ms());
+            if left_ms == 0 {
+                return false;
+            }
+            queue = self.shared.done.wait_for(queue, left_ms);
+        }
+        true
+    }
+
+    fn end(&self) {
+        let mut queue = self.shared.queue.lock();
+        queue.is_over = true;
+        let dropped = std::mem::take(&mut queue.work);
+        drop(queue);
+        self.shared.came.notify_all();
+        // What work holds may take its time, or the lock, as it is dropped.
+        drop(dropped);
+    }
 }
 
 impl Drop for Offload {
     fn drop(&mut self) {
-        let mut queue = self.shared.queue.lock();
-        queue.is_over = true;
-        queue.work.clear();
-        self.shared.came.notify_all();
+        self.end();
     }
 }
 
@@ -124,6 +161,8 @@ impl Shared {
             if catch_unwind(AssertUnwindSafe(work)).is_err() {
                 (self.on_panic)();
             }
+            self.queue.lock().running -= 1;
+            self.done.notify_all();
         }
     }
 
@@ -132,6 +171,7 @@ impl Shared {
         let mut queue = self.queue.lock();
         while !queue.is_over {
             if let Some(work) = queue.work.pop_front() {
+                queue.running += 1;
                 return Some(work);
             }
             queue = self.came.wait(queue);
@@ -159,6 +199,27 @@ mod tests {
         assert!(offload.submit(Box::new(move || second.send(7).expect("the test listens"))));
         assert_eq!(from_second.recv_timeout(Duration::from_secs(10)), Ok(7));
         first.send(()).expect("the first waits for it");
+    }
+
+    #[test]
+    fn a_pool_that_ends_waits_for_what_is_begun_and_drops_the_rest() {
+        let offload = Offload::new("test", 1, 0, || ()).expect("a thread starts");
+        let (begun, is_begun) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel::<()>();
+        let (done, is_done) = mpsc::channel();
+        let held = done.clone();
+        assert!(offload.submit(Box::new(move || {
+            begun.send(()).expect("the test listens");
+            may_go_on.recv_timeout(Duration::from_secs(10)).expect("the test says when");
+            done.send("done").expect("the test listens");
+        })));
+        assert_eq!(is_begun.recv_timeout(Duration::from_secs(10)), Ok(()));
+        assert!(offload.submit(Box::new(move || held.send("too late").expect("it listens"))));
+        assert!(!offload.finish(1), "it is not done");
+        go_on.send(()).expect("the work waits for it");
+        assert!(offload.finish(10_000));
+        assert!(!offload.submit(Box::new(|| ())));
+        assert_eq!(is_done.try_iter().collect::<Vec<_>>(), ["done"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! What it does not do: touch a peer. It talks to the workers by mail alone.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -48,6 +49,8 @@ const START_THREADS: usize = 2;
 /// want one processor, Linux lets whoever ran least go on, which is not a worker that just served
 /// somebody: with less than this, a line waits until the command has had its time.
 const START_NICE: i32 = 5;
+/// How long uploads that were cut off may take to be taken back, in milliseconds.
+const STORES_END_MS: u64 = 2_000;
 /// How long the log may take to write its last lines, in milliseconds.
 const LOG_END_MS: u64 = 1_000;
 
@@ -307,6 +310,11 @@ impl Server {
     fn outcome(self) -> Result<(), StartError> {
         let has_failed = self.has_failed();
         let ended: Vec<_> = self.workers.into_iter().map(JoinHandle::join).collect();
+        // What is being stored for peers that are gone by now leaves its temporary file otherwise.
+        self.common.stores.finish(STORES_END_MS);
+        for post in self.common.crew.iter() {
+            post.mailbox.take_all(&mut VecDeque::new());
+        }
         for worker in ended {
             match worker {
                 Ok(Ok(())) => {}

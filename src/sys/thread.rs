@@ -7,6 +7,7 @@
 use std::io;
 use std::sync::{self, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 pub use std::sync::MutexGuard;
 pub use std::thread::JoinHandle;
@@ -57,6 +58,12 @@ impl Condvar {
     /// without a reason: look at the condition again.
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As `wait`, but no longer than `limit_ms`.
+    pub fn wait_for<'a, T>(&self, guard: MutexGuard<'a, T>, limit_ms: u64) -> MutexGuard<'a, T> {
+        let limit = Duration::from_millis(limit_ms);
+        self.0.wait_timeout(guard, limit).unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Wakes one thread that waits, if there is one.
