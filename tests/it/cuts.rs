@@ -122,8 +122,7 @@ fn a_worker_that_fails_cuts_downloads_and_ends_the_process() {
             let mut house = House::new(&["--workers", workers]);
             let readers = house.readers();
             house.shim.begin(fault);
-            // Whoever sleeps wakes up.
-            house.peers().iter_mut().for_each(|peer| peer.say("x\n"));
+            // To read on makes room, which wakes the workers.
             expect_cut(readers);
             assert_eq!(house.server.expect_exit().code(), Some(70), "{fault} {workers}");
         }
@@ -133,11 +132,10 @@ fn a_worker_that_fails_cuts_downloads_and_ends_the_process() {
 #[test]
 fn a_worker_that_hangs_does_not_hold_up_the_second_signal() {
     let mut house = House::new(&["--drain", "600"]);
-    let readers = house.readers();
     house.shim.begin("sendfile-hangs");
-    drop(readers);
     let mut peer = house.server.peer("line");
     peer.say("download f\n");
+    wait_until("the worker hangs", || house.shim.has("hung"));
     house.server.signal(Signal::SIGTERM);
     house.server.expect_log("stopping");
     house.server.signal(Signal::SIGTERM);

@@ -33,6 +33,11 @@ impl Shim {
         command
     }
 
+    /// Whether the program came to a fault that leaves this file.
+    pub(crate) fn has(&self, mark: &str) -> bool {
+        self.scratch.join(mark).exists()
+    }
+
     /// From now on this call fails: `CALL-ERROR`.
     pub(crate) fn begin(&self, fault: &str) {
         self.scratch.write(fault, "");
