@@ -182,8 +182,16 @@ impl Command {
         }
     }
 
+    /// The process, to be ended. With its pipes, since what it says meanwhile is not to kill it; a
+    /// terminal hangs up.
     pub(crate) fn take_job(&mut self) -> Option<Job> {
-        self.job.take()
+        let mut job = self.job.take()?;
+        if !matches!(self.mode, Mode::Terminal) {
+            // Without a descriptor to spare it may be killed by what it says.
+            job.out = self.out.end.open().and_then(|fd| fd.try_clone_to_owned().ok());
+            job.err = self.err.end.open().and_then(|fd| fd.try_clone_to_owned().ok());
+        }
+        Some(job)
     }
 
     pub(crate) fn intake(&mut self) -> Option<&mut Intake> {
@@ -232,12 +240,14 @@ impl Command {
             Err(_) => Some(Outcome::Refused(Refusal::new(Code::Internal, "lost the command"))),
         };
         self.grace_ms = desk.now_ms + OUTPUT_GRACE_MS;
+        self.child_watched = None;
+        self.job.take().into_iter().for_each(|job| desk.finish(job));
     }
 
     /// Ends the command before its time; what is in its pipes is sent still.
     pub(crate) fn stop(&mut self, desk: &mut Desk, refusal: Refusal) {
-        if let Some(job) = self.job.take() {
-            desk.condemn(job);
+        if let Some(job) = self.take_job() {
+            desk.terminate(job);
         }
         self.intake.iter_mut().for_each(Intake::close);
         self.verdict = Some(Outcome::Refused(refusal));
@@ -367,11 +377,7 @@ impl Command {
             intake.watch(desk, peer)?;
         }
         if let Some(job) = &self.job {
-            if self.verdict.is_some() && self.child_watched.is_some() {
-                // It has exited, and something still holds its pipes.
-                job.end_rest();
-            }
-            let wanted = self.verdict.is_none().then_some(Interest::READ);
+            let wanted = Some(Interest::READ);
             desk.watch(peer, Facet::Child, job.child().as_fd(), self.child_watched, wanted)?;
             self.child_watched = wanted;
         }

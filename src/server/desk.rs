@@ -26,7 +26,8 @@ use crate::service::fault::Fault;
 use crate::service::files::{Errand, Found, Glance, Shelf};
 use crate::service::policy::Commands;
 use crate::service::room::Room;
-use crate::service::run::{self, Condemned, Job, Order};
+use crate::service::run::{self, Job, Order};
+use crate::service::terminate::Terminator;
 use crate::sys::clock;
 use crate::sys::copy;
 use crate::sys::epoll::{Epoll, Interest};
@@ -48,6 +49,8 @@ pub(crate) struct Common {
     pub(crate) stores: Offload,
     /// Threads that start processes: they do not wait for a disk that hangs.
     pub(crate) starts: Offload,
+    /// Ends commands.
+    pub(crate) terminator: Terminator,
     pub(crate) shelf: Option<Shelf>,
     pub(crate) settings: Published,
     pub(crate) user: User,
@@ -89,8 +92,6 @@ pub(crate) struct Desk {
     pub(crate) touched: Vec<PeerId>,
     /// Peers that can go on without an event.
     pub(crate) again: Vec<PeerId>,
-    /// Commands that are being ended.
-    pub(crate) condemned: Vec<Condemned>,
     /// Where frames are put together that are sent at once; empty between peers.
     pub(crate) draft: Vec<u8>,
     /// The server is stopping: when it does, whatever is still in progress.
@@ -116,7 +117,6 @@ impl Desk {
             glance: Glance::default(),
             touched: Vec::new(),
             again: Vec::new(),
-            condemned: Vec::new(),
             draft: Vec::new(),
             drained_by_ms: None,
         })
@@ -304,11 +304,22 @@ impl Desk {
         if is_taken { Ok(()) } else { Err(overloaded()) }
     }
 
-    /// Ends a command with all of its group.
-    pub(crate) fn condemn(&mut self, job: Job) {
-        // Watched only where that had begun; once it has ended it would be told of for ever.
+    /// Ends a command with all that belongs to it.
+    pub(crate) fn terminate(&self, job: Job) {
+        self.forget_child(&job);
+        job.terminate(&self.common.terminator);
+    }
+
+    /// A command has exited: what it left running is ended.
+    pub(crate) fn finish(&self, job: Job) {
+        self.forget_child(&job);
+        job.finish(&self.common.terminator);
+    }
+
+    /// Out of epoll before it is closed: a child on its way to its program has a copy.
+    fn forget_child(&self, job: &Job) {
+        // Registered only if that had begun; otherwise this fails, which is what is wanted.
         let _ = self.epoll.delete(job.child().as_fd());
-        self.condemned.extend(job.condemn(self.now_ms));
     }
 
     /// The counters, in the words that are asked for.

@@ -242,7 +242,7 @@ impl Connection {
         if let Some(Task::Command(command)) = self.task.as_deref_mut()
             && let Some(job) = command.take_job()
         {
-            desk.condemn(job);
+            desk.terminate(job);
         }
     }
 

@@ -95,13 +95,13 @@ impl Connection {
         let Some(Task::Starting(starting)) = self.task.as_deref_mut() else {
             // It is wanted no more: the connection was dismissed.
             if let Ok(Started::Running(job)) = started {
-                desk.condemn(job);
+                desk.terminate(job);
             }
             return;
         };
         match started {
             Ok(Started::Running(job)) if starting.is_cancelled => {
-                desk.condemn(job);
+                desk.terminate(job);
                 self.on_outcome(desk, Outcome::Refused(cancelled()));
             }
             Ok(Started::Running(job)) => {

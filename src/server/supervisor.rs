@@ -24,13 +24,14 @@ use crate::reactor::mailbox::Mailbox;
 use crate::reactor::offload::Offload;
 use crate::service::files::Shelf;
 use crate::service::sweep::sweep;
+use crate::service::terminate::Terminator;
 use crate::sys::clock::Clock;
 use crate::sys::fd::AsFd;
 use crate::sys::poll::wait_readable;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::thread::{self, JoinHandle};
 use crate::sys::wake::Wake;
-use crate::sys::{host, inherit, notify, process};
+use crate::sys::{host, inherit, notify, orphans, process};
 
 /// Mail that may wait for one worker, but for what is bounded otherwise.
 const MAIL_MAX: usize = 64 * 1024;
@@ -104,7 +105,10 @@ pub fn serve(
         let what = what.to_owned();
         move |error: io::Error| StartError::system(&format!("{what}: {error}"))
     };
-    let signals = Signals::take().map_err(system("signals"))?;
+    let mut signals = Signals::take().map_err(system("signals"))?;
+    if orphans::come_here() {
+        signals.take_more(&[Signal::Child]).map_err(system("signals"))?;
+    }
     let inherited = inherit::listen_fds();
     let opened = open(config, &inherited)?;
     process::seal_descriptors().map_err(system("descriptors"))?;
@@ -218,6 +222,7 @@ impl Server {
             listers: pool("list", LIST_THREADS, DISK_NICE)?,
             stores: pool("store", STORE_THREADS, DISK_NICE)?,
             starts: pool("start", START_THREADS, START_NICE)?,
+            terminator: Terminator::new(on_panic.clone())?,
             shelf,
             settings: Published::new(Arc::new(config.settings.clone())),
             user: host::user(),
@@ -287,6 +292,7 @@ impl Server {
                         self.tell(|| Mail::Drain(drain_ms));
                     }
                     (Signal::Terminate | Signal::Interrupt, _) => phase = Phase::Stopping,
+                    (Signal::Child, _) => orphans::reap(),
                     // Not among those taken.
                     (Signal::Quit | Signal::Resize | Signal::Stop | Signal::Continue, _) => {}
                 }
@@ -315,6 +321,8 @@ impl Server {
         for post in self.common.crew.iter() {
             post.mailbox.take_all(&mut VecDeque::new());
         }
+        // The commands that were cut off have their grace.
+        self.common.terminator.finish();
         for worker in ended {
             match worker {
                 Ok(Ok(())) => {}

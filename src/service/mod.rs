@@ -11,3 +11,4 @@ pub mod policy;
 pub mod room;
 pub mod run;
 pub mod sweep;
+pub mod terminate;

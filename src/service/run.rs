@@ -1,9 +1,9 @@
-//! Commands: starting one, knowing when it and its output have ended, and ending it.
+//! Commands: starting one, and knowing when it and its output have ended.
 //!
 //! What it does not do: move output (`transfer`), or decide who may run what (`policy`).
 //!
 //! Invariants:
-//! 1. A process that was started is reaped: by its job's end, by its `Condemned`, or by `Drop`.
+//! 1. A process that was started is reaped: by its job's end, by the `Terminator`, or by `Drop`.
 //! 2. Its group is signalled only while the process is not reaped: the number is still its own.
 
 use std::ffi::CString;
@@ -11,6 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::terminate::{Terminating, Terminator};
 use crate::protocol::effect::{Ending, Stdin, Terminal, WindowSize};
 use crate::protocol::refusal::{Code, Refusal};
 use crate::sys::errno;
@@ -19,6 +20,7 @@ use crate::sys::host::User;
 use crate::sys::pipe::{new_input_pipe, new_pipe};
 use crate::sys::process::{Child, Exit, Spawn, Standard, signal_name, spawn};
 use crate::sys::pty;
+use crate::sys::signal::Ask;
 
 /// Where commands look for programs.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -27,8 +29,6 @@ const TERM: &str = "xterm";
 /// How long the output of a command that exited is waited for, in milliseconds, where something
 /// that it left behind holds the pipe.
 pub const OUTPUT_GRACE_MS: u64 = 200;
-/// How long a group that was asked to end may take, in milliseconds.
-pub const END_GRACE_MS: u64 = 500;
 
 /// One of the places for commands there may be at once; given back when dropped.
 #[derive(Debug)]
@@ -92,14 +92,6 @@ pub struct Job {
     pub err: Option<OwnedFd>,
     /// The pipe of its standard input, or its terminal again; none where that is empty.
     pub input: Option<OwnedFd>,
-}
-
-/// A command that is being ended, with all of its group.
-#[derive(Debug)]
-pub struct Condemned {
-    child: Child,
-    _slot: Slot,
-    kill_at_ms: u64,
 }
 
 /// Starts a command. Blocks until its program runs.
@@ -210,62 +202,43 @@ impl Job {
         Ok(self.child().status()?.map(ending))
     }
 
-    /// Asks what a command that has exited left running in its group to end.
-    pub fn end_rest(&self) {
-        self.ask_to_end(self.child());
-    }
-
     /// Shells at a terminal do not mind SIGTERM; all that are at one know what a hang-up means.
-    fn ask_to_end(&self, child: &Child) {
-        if self.is_at_terminal { child.hang_up_group() } else { child.terminate_group() }
+    fn ask(&self) -> Ask {
+        if self.is_at_terminal { Ask::HangUp } else { Ask::Terminate }
     }
 
-    /// Asks the command and its whole group to end; `Condemned` sees to it that they do.
-    pub fn condemn(mut self, now_ms: u64) -> Option<Condemned> {
-        let (child, slot) = self.running.take()?;
-        self.ask_to_end(&child);
-        Some(Condemned { child, _slot: slot, kill_at_ms: now_ms + END_GRACE_MS })
+    /// Has the command ended, with all that belongs to it.
+    pub fn terminate(mut self, terminator: &Terminator) {
+        let ask = self.ask();
+        if let Some((child, slot)) = self.running.take() {
+            let output = [self.out.take(), self.err.take()];
+            terminator.take(Terminating::new(child, slot, output, ask));
+        }
+    }
+
+    /// The command has exited: reaps it, gives its slot back, and has ended what it left running.
+    pub fn finish(mut self, terminator: &Terminator) {
+        let ask = self.ask();
+        let Some((child, slot)) = self.running.take() else { return };
+        child.signal(ask);
+        // An error means that there is nothing left to reap.
+        if matches!(child.reap(), Ok(None)) {
+            terminator.take(Terminating::new(child, slot, [None, None], ask));
+        } else if child.has_left() {
+            terminator.take(Terminating::left_by(child, ask));
+        }
     }
 }
 
-/// Ends what the command left running, and reaps it if it has exited: so a job that is over is
-/// simply dropped.
+/// The end of a job that nobody finished: the server ends.
 impl Drop for Job {
     fn drop(&mut self) {
         if let Some((child, _)) = self.running.take() {
-            child.kill_group();
-            reap(&child);
+            child.signal(Ask::Kill);
+            // It is reaped if it has ended already.
+            let _ = child.reap();
         }
     }
-}
-
-impl Condemned {
-    /// When to look again, in milliseconds of the worker's clock.
-    pub fn due_ms(&self) -> u64 {
-        self.kill_at_ms
-    }
-
-    /// Looks whether all is over; true once it is, and the process is reaped.
-    pub fn is_over(&mut self, now_ms: u64) -> bool {
-        if now_ms < self.kill_at_ms {
-            return false;
-        }
-        self.child.kill_group();
-        self.kill_at_ms = now_ms + OUTPUT_GRACE_MS;
-        reap(&self.child)
-    }
-}
-
-impl Drop for Condemned {
-    fn drop(&mut self) {
-        self.child.kill_group();
-        reap(&self.child);
-    }
-}
-
-/// Reaps a process if it has ended. An error means that there is nothing left to reap.
-fn reap(child: &Child) -> bool {
-    !matches!(child.reap(), Ok(None))
 }
 
 fn ending(exit: Exit) -> Ending {

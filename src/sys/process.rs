@@ -15,8 +15,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 
+use super::signal::Ask;
 use super::vfork::{self, Plan};
-use super::{host, retry, signal};
+use super::{family, host, orphans, retry, signal};
 
 /// The first descriptor that is not one of the standard three.
 const FIRST_FREE: RawFd = 3;
@@ -101,10 +102,12 @@ pub fn id() -> u32 {
     std::process::id()
 }
 
-/// Starts a process (clone(2), without a copy of page tables): in a group of its own, or on a
-/// terminal in a session of its own; every signal at its default, none blocked; with the limit on
-/// descriptors that landline was started with, and no descriptor past 2, given that all others are
-/// close-on-exec (`seal_descriptors`). Returns once the program runs, and blocks until then.
+/// Starts a process (clone(2), without a copy of page tables) in a session of its own, so that it
+/// cannot leave its group, and has no terminal but the one it is given. It ends if landline ends
+/// without ending it first (SIGKILL, `PR_SET_PDEATHSIG`), and with the calling thread. Every signal
+/// is at its default, none blocked; it has the limit on descriptors that landline was started with,
+/// and no descriptor past 2, given that all others are close-on-exec (`seal_descriptors`).
+/// Returns once the program runs, and blocks until then.
 /// ENOENT, EACCES, ENOEXEC, E2BIG …: execve(2) refused it; EAGAIN, ENOMEM: no more processes;
 /// EMFILE, ENFILE: no more descriptors.
 pub fn spawn(spawn: &Spawn<'_>) -> io::Result<Child> {
@@ -121,6 +124,7 @@ pub fn spawn(spawn: &Spawn<'_>) -> io::Result<Child> {
         Some(duplicate) => duplicate.as_raw_fd(),
         None => given[number].as_raw_fd(),
     });
+    let own = orphans::hold();
     let (pid, pidfd) = vfork::start(&Plan {
         program: spawn.program,
         arguments: &pointers(spawn.arguments),
@@ -128,8 +132,12 @@ pub fn spawn(spawn: &Spawn<'_>) -> io::Result<Child> {
         standard,
         has_terminal: matches!(spawn.standard, Standard::Terminal(_)),
         altered: signal::altered(),
+        parent: nix::unistd::getpid().as_raw(),
         descriptors_max: host::descriptors_before(),
     })?;
+    if let Some(mut own) = own {
+        own.insert(pid);
+    }
     Ok(Child { pid, pidfd, is_reaped: AtomicBool::new(false) })
 }
 
@@ -147,11 +155,13 @@ impl Child {
 
     /// As `status`, and gives up its ids if it has ended: its group can no longer be signalled.
     pub fn reap(&self) -> io::Result<Option<Exit>> {
-        let exit = self.wait(0)?;
-        if exit.is_some() {
+        let exit = self.wait(0);
+        // An error means that somebody else has reaped it.
+        if !matches!(exit, Ok(None)) {
             self.is_reaped.store(true, Ordering::Release);
+            orphans::forget(self.pid);
         }
-        Ok(exit)
+        exit
     }
 
     fn wait(&self, flags: libc::c_int) -> io::Result<Option<Exit>> {
@@ -175,29 +185,28 @@ impl Child {
         })
     }
 
-    /// Asks the whole group to end (SIGTERM, kill(2)). Nothing happens where there is no such group
-    /// (ESRCH), where none of it may be signalled (EPERM: it changed its user), or once reaped.
-    pub fn terminate_group(&self) {
-        self.signal_group(libc::SIGTERM);
-    }
-
-    /// Tells the whole group that its terminal is gone (SIGHUP), and those that are stopped too
-    /// (SIGCONT), as the kernel does. As `terminate_group` otherwise.
-    pub fn hang_up_group(&self) {
-        self.signal_group(libc::SIGHUP);
-        self.signal_group(libc::SIGCONT);
-    }
-
-    /// Ends the whole group (SIGKILL). As `terminate_group` otherwise.
-    pub fn kill_group(&self) {
-        self.signal_group(libc::SIGKILL);
-    }
-
-    fn signal_group(&self, signal: libc::c_int) {
-        if !self.is_reaped.load(Ordering::Acquire) {
-            // SAFETY: takes numbers alone; the zombie, at least, still holds the group's id.
-            unsafe { libc::kill(-self.pid, signal) };
+    /// Sends what `ask` means to the whole group (kill(2)), and SIGKILL by its pidfd to the process
+    /// too, wherever it is. Nothing happens where there is none of it (ESRCH), where none of it
+    /// may be signalled (EPERM: it changed its user), or once it was reaped.
+    pub fn signal(&self, ask: Ask) {
+        if self.is_reaped.load(Ordering::Acquire) {
+            return;
         }
+        for signal in ask.signals() {
+            // SAFETY: takes numbers alone; the zombie, at least, still holds the group's id.
+            unsafe { libc::kill(-self.pid, *signal) };
+        }
+        if ask == Ask::Kill {
+            family::send(&self.pidfd, libc::SIGKILL);
+        }
+    }
+
+    /// Whether anything is left of the group and session of a process that was reaped: the kernel
+    /// gives their number to nobody before (`F_SETOWN`, fcntl(2), finds no owner: ESRCH).
+    pub fn has_left(&self) -> bool {
+        // SAFETY: takes numbers alone. A pidfd raises no SIGIO, so its owner is told of nothing.
+        let set = unsafe { libc::fcntl(self.pidfd.as_raw_fd(), libc::F_SETOWN, self.pid) };
+        set == 0
     }
 }
 
@@ -362,7 +371,7 @@ mod tests {
         let of_child = |fd| read_link(format!("/proc/{}/fd/{fd}", child.pid()));
         let of_test = |fd| read_link(format!("/proc/self/fd/{fd}"));
         let got = [of_child(0)?, of_child(1)?, of_child(2)?];
-        child.kill_group();
+        child.signal(Ask::Kill);
         ended(&child)?;
         assert_eq!(got, ["/dev/null".into(), of_test(0)?, of_test(1)?]);
         Ok(())
@@ -374,11 +383,12 @@ mod tests {
         assert_eq!(wait_readable(&[child.as_fd()], Some(10_000))?, [true]);
         assert_eq!(child.status()?, Some(Exit::Status(3)));
         assert_eq!(child.status()?, Some(Exit::Status(3)));
-        child.terminate_group();
+        child.signal(Ask::Terminate);
         assert_eq!(child.reap()?, Some(Exit::Status(3)));
+        assert!(!child.has_left());
         let gone = child.reap().map_err(|error| error.raw_os_error());
         assert_eq!(gone, Err(Some(libc::ECHILD)));
-        child.kill_group();
+        child.signal(Ask::Kill);
         Ok(())
     }
 
@@ -406,7 +416,7 @@ mod tests {
         assert!(shown.starts_with("7 33\r\npts/"), "{shown}");
         drop(master);
         assert_eq!(ended(&child)?, Exit::Status(9));
-        child.kill_group();
+        child.signal(Ask::Kill);
         Ok(())
     }
 
@@ -435,7 +445,7 @@ mod tests {
         assert_eq!(group.as_raw(), child.pid());
         assert_eq!(child.status()?, None);
         assert_eq!(child.reap()?, None);
-        child.terminate_group();
+        child.signal(Ask::Terminate);
         assert_eq!(ended(&child)?, Exit::Signal(libc::SIGTERM));
         // The end of output means that nobody is left who could write.
         assert_eq!(all_of(&output)?, "started\n");
@@ -447,8 +457,8 @@ mod tests {
         let script = "trap '' TERM; echo ready; while :; do sleep 100; done";
         let (child, output) = start(&["/bin/sh", "-c", script], &["PATH=/bin"])?;
         assert_eq!(wait_readable(&[output.as_fd()], Some(10_000))?, [true]);
-        child.terminate_group();
-        child.kill_group();
+        child.signal(Ask::Terminate);
+        child.signal(Ask::Kill);
         assert_eq!(ended(&child)?, Exit::Signal(libc::SIGKILL));
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Signals as input: signalfd(2), no handlers; and what a child needs to begin without ours.
 //!
-//! What it does not do: SIGCHLD (children are waited for by pidfd), or decide what a signal means.
+//! What it does not do: decide what a signal means. Children that were started here are waited for
+//! by pidfd, not by SIGCHLD.
 
 use std::io;
 use std::marker::PhantomData;
@@ -31,10 +32,34 @@ pub enum Signal {
     Stop,
     /// SIGCONT: it goes on.
     Continue,
+    /// SIGCHLD: a child has ended.
+    Child,
+}
+
+/// What a command is told when it is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// To end (SIGTERM).
+    Terminate,
+    /// That its terminal is gone (SIGHUP), and those that are stopped too (SIGCONT), as the kernel
+    /// does.
+    HangUp,
+    /// Nothing: it ends (SIGKILL).
+    Kill,
+}
+
+impl Ask {
+    pub(super) fn signals(self) -> &'static [libc::c_int] {
+        match self {
+            Self::Terminate => &[libc::SIGTERM],
+            Self::HangUp => &[libc::SIGHUP, libc::SIGCONT],
+            Self::Kill => &[libc::SIGKILL],
+        }
+    }
 }
 
 impl Signal {
-    const ALL: [(Self, os::Signal); 7] = [
+    const ALL: [(Self, os::Signal); 8] = [
         (Self::Terminate, os::SIGTERM),
         (Self::Interrupt, os::SIGINT),
         (Self::Hangup, os::SIGHUP),
@@ -42,6 +67,7 @@ impl Signal {
         (Self::Resize, os::SIGWINCH),
         (Self::Stop, os::SIGTSTP),
         (Self::Continue, os::SIGCONT),
+        (Self::Child, os::SIGCHLD),
     ];
 
     fn os(self) -> os::Signal {
@@ -63,12 +89,20 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes SIGTERM, SIGINT and SIGHUP out of the default handling, and ignores SIGPIPE and
+    /// Takes SIGTERM, SIGINT and SIGHUP out of the default handling, has SIGCHLD and the mask as if
+    /// the parent had changed neither, and ignores SIGPIPE and
     /// SIGXFSZ (a file that may not grow is an error of write(2) then, EFBIG). They are blocked for
     /// the calling thread and for those it starts later: call it before any other thread runs, or
     /// that thread gets them. `process::spawn` undoes both for a child.
     pub fn take() -> io::Result<Self> {
         let set = SigSet::empty();
+        // The parent may have left signals blocked, or ignored: with SIGCHLD ignored the kernel
+        // reaps every child, and nobody learns how it ended.
+        set.thread_set_mask()?;
+        for signal in [os::SIGCHLD, os::SIGTERM, os::SIGINT, os::SIGHUP] {
+            // SAFETY: SIG_DFL is no function that could do anything unsafe in signal context.
+            unsafe { os::signal(signal, SigHandler::SigDfl)? };
+        }
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let mut signals = Self { fd: SignalFd::with_flags(&set, flags)?, set };
         signals.take_more(&[Signal::Terminate, Signal::Interrupt, Signal::Hangup])?;

@@ -50,10 +50,12 @@ pub(super) struct Plan<'a> {
     pub(super) environment: &'a [*const libc::c_char],
     /// What becomes descriptors 0, 1 and 2; all are above these.
     pub(super) standard: [RawFd; 3],
-    /// Leads a session, not only a group, and descriptor 0 is its controlling terminal.
+    /// Descriptor 0 is its controlling terminal.
     pub(super) has_terminal: bool,
     /// Signals that must be set to their default handling.
     pub(super) altered: &'a [libc::c_int],
+    /// The process that starts it.
+    pub(super) parent: libc::pid_t,
     /// Its soft limit on descriptors, where that is another one than ours.
     pub(super) descriptors_max: Option<libc::rlim_t>,
 }
@@ -128,10 +130,11 @@ fn become_program(plan: &Plan<'_>) -> Result<Infallible, Errno> {
     // SAFETY: all of these take numbers alone, and act on this process, whose descriptors and
     // groups are its own.
     unsafe {
-        if plan.has_terminal {
-            Errno::result(libc::setsid())?;
-        } else {
-            Errno::result(libc::setpgid(0, 0))?;
+        Errno::result(libc::setsid())?;
+        Errno::result(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
+        if libc::getppid() != plan.parent {
+            // It ended before it could be told.
+            return Err(Errno::ECHILD);
         }
         for (target, fd) in (0..).zip(plan.standard) {
             Errno::result(libc::dup2(fd, target))?;

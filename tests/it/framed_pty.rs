@@ -175,3 +175,20 @@ fn much_output_of_a_terminal_arrives_whole() {
     assert_eq!(reply.last.key("exit"), "3");
     peer.expect_in_step();
 }
+
+#[test]
+fn jobs_in_the_background_end_with_their_peer() {
+    let server = shell();
+    // A shell with job control gives each job a group of its own.
+    for left in ["wait", "exit"] {
+        let mut peer = server.framed();
+        peer.say(format!("run@pty set -m; nohup sleep 1000 >/dev/null 2>&1 & echo $!; {left}\n"));
+        let mut shown = String::new();
+        while !shown.ends_with("\r\n") {
+            shown.push_str(&peer.expect_own().text());
+        }
+        let pid = shown.trim().parse().expect("a process id");
+        peer.peer.reset();
+        wait_until("the job has ended", || process::has_ended(pid));
+    }
+}

@@ -236,3 +236,56 @@ fn a_command_that_takes_back_what_nobody_read_keeps_its_frames_in_step() {
     assert_eq!(peer.expect_done().text(), "after");
     server.peer("line").expect_in_step();
 }
+
+#[test]
+fn a_leader_that_joins_another_group_is_ended() {
+    let server = shell(&["--run-timeout", "1", "--max-runs", "1"]);
+    let mut peer = server.peer("line");
+    // Its child makes a group, and it follows.
+    let script = "$| = 1; pipe(R, W); $p = fork; \
+                  if (!$p) { setpgrp(0, 0); print W \"x\"; close W; sleep 1000; } \
+                  close W; read(R, $_, 1); setpgrp(0, $p); print \"$p $$\\n\"; sleep 1000;";
+    peer.say(format!("run exec perl -e '{script}'\n"));
+    let pids = expect_pids(&mut peer);
+    peer.expect_error("timeout");
+    expect_ended(&pids);
+    wait_until("its slot is free", || {
+        peer.say("run echo free\n");
+        peer.expect_line() == "free"
+    });
+}
+
+#[test]
+fn what_made_a_group_or_session_of_its_own_ends_with_the_command() {
+    let server = shell(&[]);
+    let mut peer = server.peer("line");
+    peer.say("run setsid sleep 1000 & echo $!; wait\n");
+    let session = expect_pids(&mut peer);
+    peer.reset();
+    expect_ended(&session);
+    // A group, of a command that exits.
+    let mut peer = server.peer("line");
+    let script = "$| = 1; $p = fork; \
+                  if (!$p) { setpgrp(0, 0); close STDOUT; close STDERR; sleep 1000; } \
+                  print \"$p\\n\"; sleep 1;";
+    peer.say(format!("run perl -e '{script}'\n"));
+    let group = expect_pids(&mut peer);
+    peer.expect_in_step();
+    expect_ended(&group);
+}
+
+#[test]
+fn a_slot_is_free_once_the_process_is_dead_whatever_it_left() {
+    let server = shell(&["--max-runs", "1"]);
+    let mut peer = server.peer("line");
+    peer.say("run (trap '' TERM; exec sh -c 'echo $$; exec sleep 1000') & exec sleep 1000\n");
+    let pids = expect_pids(&mut peer);
+    peer.reset();
+    let mut other = server.peer("line");
+    wait_until("the slot is free", || {
+        other.say("run echo free\n");
+        other.expect_line() == "free"
+    });
+    assert!(!process::has_ended(pids[0]), "what ignores SIGTERM has its grace");
+    expect_ended(&pids);
+}

@@ -15,6 +15,7 @@ mod compat;
 mod completions;
 mod cuts;
 mod echo;
+mod ends;
 mod events;
 mod files;
 mod framed;

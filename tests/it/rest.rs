@@ -17,9 +17,7 @@ fn expect_rest(server: &Server) {
 
 #[track_caller]
 fn expect_no_command(server: &Server) {
-    wait_until("no command runs", || {
-        process::children(server.pid()).into_iter().all(process::has_ended)
-    });
+    wait_until("no command is left", || process::children(server.pid()).is_empty());
 }
 
 fn shell(args: &[&str]) -> Server {

@@ -34,7 +34,7 @@ use crate::protocol::wording;
 use crate::reactor::slab::Slab;
 use crate::reactor::token::{Facet, PeerId, Token};
 use crate::service::room::Room;
-use crate::service::run::{Condemned, Started};
+use crate::service::run::Started;
 use crate::sys::clock::Clock;
 use crate::sys::epoll::{Event, Events, Interest};
 use crate::sys::fd::AsFd;
@@ -182,15 +182,14 @@ impl Worker {
         if !desk.again.is_empty() || !self.unposted.is_empty() {
             return Some(u64::from(!self.unposted.is_empty()));
         }
-        let condemned = desk.condemned.iter().map(Condemned::due_ms).min();
         let paused = self.acceptor.as_ref().and_then(Acceptor::deadline_ms);
-        let due = [desk.timers.next_ms(), condemned, paused, desk.drained_by_ms];
+        let due = [desk.timers.next_ms(), paused, desk.drained_by_ms];
         due.into_iter().flatten().min().map(|due_ms| due_ms.saturating_sub(desk.now_ms))
     }
 
     fn is_over(&self) -> bool {
         let desk = &self.desk;
-        let is_drained = self.peers.is_empty() && desk.condemned.is_empty() && self.others == 0;
+        let is_drained = self.peers.is_empty() && self.others == 0;
         let is_late = |by_ms| is_drained || desk.now_ms >= by_ms;
         self.is_stopped || desk.drained_by_ms.is_some_and(is_late)
     }
@@ -285,7 +284,7 @@ impl Worker {
                 }
             }),
             Mail::Started(peer, Ok(Started::Running(job))) if !self.peers.contains(peer) => {
-                self.desk.condemn(job);
+                self.desk.terminate(job);
             }
             Mail::Started(peer, started) => {
                 self.with(peer, |c, desk, _| c.on_started(desk, started));
@@ -320,8 +319,6 @@ impl Worker {
             }
         }
         self.forget_timers();
-        let now_ms = self.desk.now_ms;
-        self.desk.condemned.retain_mut(|condemned| !condemned.is_over(now_ms));
         if let Some(acceptor) = &mut self.acceptor {
             acceptor.on_time(&self.desk);
         }
