@@ -121,7 +121,8 @@ def error_of(data):
     return f"error {found[1].decode()}" if found else None
 
 
-UNSEEN = "cut (unseen: a Unix socket cannot be reset)"
+UNSEEN = "cut (unseen)"
+"""Over a Unix socket, which cannot be reset: there, only framed replies show that they were cut."""
 
 
 def judge(data, is_orderly, wanted, has_visible_end, service="line"):

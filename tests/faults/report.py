@@ -25,12 +25,14 @@ What the affected client saw, over all jobs and all calls that were made to fail
 - *right*: the whole reply, as if nothing had happened;
 - *error CODE*: an error as [PROTOCOL.md](PROTOCOL.md) has it, as the reply or at its end;
 - *reset*, *cut*: the connection ended in a way that no client takes for a whole reply;
+- *cut (unseen)*: a plain reply over a Unix socket ended early. Such a socket cannot be reset, so
+  only framed replies show it;
 - **HANG**, **WRONG**: no end within 5 seconds; bytes that look like a whole reply, and are not.
 
 A call that is made to fail is not carried out. So `close` cannot be tested this way (the kernel
 closes the descriptor even if it reports an error), nor can `futex`, nor can a write to an eventfd:
-these do not fail in a running system. Wherever a verdict is not *ok*, the text below the table says
-why.
+these do not fail in a running system. Wherever a verdict is not *ok*, the end of the page says what
+was seen.
 """
 
 
@@ -98,6 +100,10 @@ def write(path, results):
             lines.append(f"| {title(call, pattern)} | {errno} | {saw} | {lives} | {back} "
                          f"| {judged} |")
         lines.append("")
-    lines.append(f"{results.count} cases.")
+    lines.append(f"## Not ok\n\nOf {results.count} cases:\n")
+    for (role, call, pattern, errno), row in sorted(results.rows.items()):
+        for where, problem in dict(row["problems"]).items():
+            brief = problem.split(": b'")[0].split("{")[0][:70].strip()
+            lines.append(f"- {role}, {title(call, pattern)}, {errno}, {where}:\n  {brief}")
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
