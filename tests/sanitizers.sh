@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Memory errors and undefined behaviour, found by sanitizers: the C clients against servers that keep
-# to nothing (tests/hostile), and the tests of behaviour with the program under AddressSanitizer.
+# Memory errors and undefined behaviour, found by sanitizers: the C clients against servers that
+# keep to nothing (tests/hostile), and the tests of behaviour with the program under ASan.
 #
 #   tests/sanitizers.sh            all, some minutes
 #   tests/sanitizers.sh --short    the C clients alone, with a part of the cases
