@@ -11,6 +11,9 @@ use landline::cli::{self, Host, Parsed};
 use landline::server::serve;
 use landline::sys::host;
 
+/// Exit status if what was asked for could not be written.
+const STATUS_NOT_WRITTEN: u8 = 1;
+
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let client_options = std::env::var_os("LANDLINE_CONFIG").filter(|path| !path.is_empty());
@@ -27,9 +30,17 @@ fn main() -> ExitCode {
         #[cfg(feature = "client")]
         Parsed::Client(command) => landline::client::run(command),
         Parsed::Print(text) => {
-            // A reader that went away has seen enough.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
+            let mut out = std::io::stdout();
+            match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+                // A reader that went away has seen enough.
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    let why = error.to_string();
+                    // People need the words of the system's error, not its number.
+                    let why = why.split(" (os error").next().unwrap_or_default();
+                    fail(&format!("standard output: {why}"), STATUS_NOT_WRITTEN)
+                }
+                _ => ExitCode::SUCCESS,
+            }
         }
         Parsed::Fail { text, status } => fail(&text, status),
     }

@@ -169,3 +169,61 @@ fn a_wrong_subcommand_is_told_with_the_program_s_name() {
     assert_eq!(output, "");
     assert!(errors.starts_with("landline: "), "{errors:?}");
 }
+
+/// Runs the program with standard output on a full disk.
+#[track_caller]
+fn run_full(args: &[&str]) -> std::process::Output {
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+    let mut command = program();
+    command.args(args).stdout(full).stderr(Stdio::piped());
+    command.output().expect("the program starts")
+}
+
+#[test]
+fn what_cannot_be_written_is_an_error() {
+    for args in [
+        &["--version"][..],
+        &["-V"],
+        &["--help"],
+        &["help"],
+        &["help", "serve"],
+        &["serve", "--help"],
+        &["serve", "--version"],
+    ] {
+        let output = run_full(args);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {told}");
+        assert_eq!(told, "landline: standard output: No space left on device\n", "{args:?}");
+    }
+}
+
+#[cfg(feature = "client")]
+#[test]
+fn what_a_client_command_cannot_write_is_an_error() {
+    let scratch = Scratch::new();
+    scratch.write("f", "content");
+    let server = Server::line(&["--run", "shell", "--root", &scratch.text("")]);
+    let at = server.v4("line").to_string();
+    for args in [
+        &["files"][..],
+        &["files", "--json"],
+        &["users", "--json"],
+        &["stats"],
+        &["stats", "--json"],
+        &["ping", "--count", "1"],
+        &["download", "-o", "-", "f"],
+        &["run", "echo hello"],
+    ] {
+        let (name, rest) = args.split_first().expect("a command");
+        let (rest, last): (&[&str], &[&str]) = match *name {
+            "download" => (&rest[..2], &rest[2..]),
+            "run" => (&[], rest),
+            _ => (rest, &[]),
+        };
+        let words = [&[*name], rest, &[&at], last].concat();
+        let output = run_full(&words);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code().is_some_and(|status| status != 0), "{words:?}: {told}");
+        assert!(told.contains("No space left on device"), "{words:?}: {told}");
+    }
+}
