@@ -182,7 +182,7 @@ def cases(bench, is_short):
     """(job, role, call, pattern, errno, number), in a fixed order."""
     turn = 0
     for name in jobs.JOBS:
-        for role in ("worker", "disk", "start", FOLLOWED, "log"):
+        for role in ("worker", "disk", "list", "store", "start", FOLLOWED, "terminate", "log"):
             for (call, pattern, errnos), numbers in calls_of(bench, name, role).items():
                 if is_short:
                     turn += 1

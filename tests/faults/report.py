@@ -5,6 +5,9 @@ import collections
 ROLES = {
     "worker": "Worker: the loop that serves",
     "disk": "Threads that wait for disks",
+    "list": "Threads that list directories",
+    "store": "Threads that store uploads",
+    "terminate": "The thread that ends commands",
     "start": "Threads that start commands",
     "child": "A command, before it has become its program",
     "log": "The log's thread",

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 PROGRAM = os.environ.get("LANDLINE", "target/debug/landline")
-ROLES = {"supervisor", "log", "disk", "start", "worker"}
+ROLES = {"supervisor", "log", "disk", "list", "store", "start", "terminate", "worker"}
 PATIENCE_S = 5.0
 """How long anything may take before it counts as a hang."""
 
