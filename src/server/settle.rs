@@ -117,6 +117,8 @@ impl Connection {
         } else if let Some(Task::Upload(upload)) = self.task.as_deref_mut() {
             upload
                 .stop(Refusal::new(Code::Timeout, "no bytes came for too long: nothing is stored"));
+            // Its outcome may wait, for a disk or for the socket: what was done is not due again.
+            self.active_ms = desk.now_ms;
         } else if matches!(self.fate, Some(Fate::Finish(_))) {
             // It said goodbye, and what it asked for does not come to an end.
             self.fate = Some(Fate::Reset(Why::Told(Code::Timeout)));
