@@ -1,0 +1,72 @@
+//! What is on its way, and what a client reads.
+
+use super::{ConnectionId, Received, Side};
+use crate::kernel::Kernel;
+
+impl Kernel {
+    /// Ends of connections to which something is on its way.
+    pub fn deliverable(&self) -> Vec<(ConnectionId, Side)> {
+        let mut all = Vec::new();
+        for (id, connection) in &self.network.connections {
+            for side in [Side::Server, Side::Client] {
+                let end = connection.end(side);
+                let has_room = end.is_closed || end.inbox.len() < end.inbox_max;
+                let is_due = if end.flight.is_empty() { end.end_in_flight } else { has_room };
+                if is_due && !connection.is_path_cut {
+                    all.push((*id, side));
+                }
+            }
+        }
+        all
+    }
+
+    /// Some of what is on its way arrives.
+    pub fn deliver(&mut self, id: ConnectionId, side: Side) {
+        let Some(connection) = self.network.connections.get_mut(&id) else { return };
+        let end = connection.end_mut(side);
+        if end.is_closed && !end.flight.is_empty() {
+            // Nobody is there to take it.
+            end.flight.clear();
+            connection.reset(side.other());
+        } else if end.flight.is_empty() {
+            end.end_in_flight = false;
+            end.is_ended = true;
+        } else {
+            let most = end.flight.len().min(end.inbox_max - end.inbox.len());
+            let count = if self.random.one_in(3) { self.random.between(1, most) } else { most };
+            let bytes: Vec<u8> = end.flight.drain(..count).collect();
+            end.inbox.extend(bytes);
+        }
+        self.note_effect();
+    }
+
+    /// All that is on its way arrives.
+    pub fn deliver_all(&mut self) {
+        loop {
+            let due = self.deliverable();
+            if due.is_empty() {
+                return;
+            }
+            for (connection, side) in due {
+                self.deliver(connection, side);
+            }
+        }
+    }
+
+    /// From now on nothing arrives at either end, and nobody is told.
+    pub fn cut_path(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.network.connections.get_mut(&id) {
+            connection.is_path_cut = true;
+        }
+    }
+
+    /// What a client's read gives.
+    pub fn client_receive(&mut self, id: ConnectionId, bytes_max: usize) -> Received {
+        match self.socket_receive(id, Side::Client, bytes_max) {
+            Ok(bytes) if bytes.is_empty() => Received::End,
+            Ok(bytes) => Received::Bytes(bytes),
+            Err(libc::EAGAIN) => Received::Nothing,
+            Err(_) => Received::Reset,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Error numbers.
+
+pub use libc::*;

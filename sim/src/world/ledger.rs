@@ -1,0 +1,108 @@
+//! What requests did besides being answered: messages reached those they were for, in order and
+//! once, and files that came whole are stored.
+
+use std::collections::BTreeMap;
+
+use super::client::{Client, End, Leaves};
+use super::expect::Message;
+use super::scene::{Deed, Scene};
+use crate::kernel::with;
+
+/// Judges all clients together.
+pub fn judge(clients: &[Client], scene: &Scene) -> Result<(), String> {
+    for client in clients {
+        judge_messages(client, clients, scene)?;
+        judge_uploads(client, scene)?;
+    }
+    Ok(())
+}
+
+fn judge_messages(reader: &Client, clients: &[Client], scene: &Scene) -> Result<(), String> {
+    if !reader.is_firm() {
+        return Ok(());
+    }
+    let messages = reader.reading(scene)?.messages;
+    let mut last: BTreeMap<usize, usize> = BTreeMap::new();
+    for message in &messages {
+        let (sender, count) = origin(message)?;
+        let of = |client: &&Client| client.number == sender;
+        let sent = clients.iter().find(of).and_then(|client| sent(client, message));
+        let to = sent.ok_or_else(|| format!("nobody sent {message:?}"))?;
+        if to.as_ref().map_or(sender == reader.number, |to| !to.contains(&reader.number)) {
+            return Err(format!("client {} is not to receive {message:?}", reader.number));
+        }
+        if last.insert(sender, count).is_some_and(|before| before >= count) {
+            let number = reader.number;
+            return Err(format!("client {number} receives {message:?} twice or out of order"));
+        }
+    }
+    let says_quit = reader.requests.iter().any(|request| request.deed == Deed::Quit);
+    let stays = reader.end == Some(End::Clean) && reader.leaves == Leaves::Last && !says_quit;
+    if !stays || scene.has_faults || scene.stops_early {
+        return Ok(());
+    }
+    let Some(named_us) = reader.named_us else { return Ok(()) };
+    for client in clients {
+        if !arrives_whole(client) {
+            continue;
+        }
+        for (request, said_us) in client.requests.iter().zip(&client.said_us) {
+            let Deed::Send(to, text) = &request.deed else { continue };
+            let is_for = to
+                .as_ref()
+                .map_or(client.number != reader.number, |to| to.contains(&reader.number));
+            let is_due = *said_us > named_us && is_for;
+            if is_due && !messages.iter().any(|message| message.text == *text) {
+                let (from, to) = (client.number, reader.number);
+                return Err(format!("client {to} never received {text:.40} of client {from}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether all a client said reached the server, so that it must be acted on.
+fn arrives_whole(client: &Client) -> bool {
+    let is_said = client.said_us.len() == client.requests.len();
+    match client.leaves {
+        Leaves::HalfClose | Leaves::Last => is_said && client.end == Some(End::Clean),
+        Leaves::Close => is_said && client.is_clean_close,
+        Leaves::Reset => false,
+    }
+}
+
+/// Who a message says it is from, and which of that client's it is.
+fn origin(message: &Message) -> Result<(usize, usize), String> {
+    let mut words = message.text.split(':').skip(1);
+    let mut number = || words.next().and_then(|word| word.parse::<usize>().ok());
+    let found = number().zip(number());
+    let (sender, count) = found.ok_or_else(|| format!("not a message: {message:?}"))?;
+    if message.from != format!("u{sender}") {
+        return Err(format!("another one's name: {message:?}"));
+    }
+    Ok((sender, count))
+}
+
+/// To whom a client sent this.
+fn sent(client: &Client, message: &Message) -> Option<Option<Vec<usize>>> {
+    client.requests.iter().find_map(|request| match &request.deed {
+        Deed::Send(to, text) if *text == message.text => Some(to.clone()),
+        _ => None,
+    })
+}
+
+fn judge_uploads(client: &Client, scene: &Scene) -> Result<(), String> {
+    for request in &client.requests {
+        let Deed::Upload(name, bytes) = &request.deed else { continue };
+        let stored = with(|kernel| kernel.files.content(name));
+        if stored.as_ref().is_some_and(|stored| stored != bytes) {
+            return Err(format!("{name} is stored with other bytes than were sent"));
+        }
+        let must_be = arrives_whole(client) && !scene.has_faults && !scene.stops_early;
+        let is_behind_nasty = !client.is_firm();
+        if must_be && stored.is_none() && !is_behind_nasty {
+            return Err(format!("{name} of client {} came whole and is not stored", client.number));
+        }
+    }
+    Ok(())
+}
