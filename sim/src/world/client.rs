@@ -339,7 +339,7 @@ impl Client {
         match self.end {
             Some(End::Clean) if is_whole || reading.farewell.is_some() => Ok(()),
             // A cut frame is seen to be one. Over a Unix socket, what is lost from memory when the
-            // server stops is not (docs/RELIABILITY.md).
+            // server stops is not.
             Some(End::Clean) if reading.is_cut && reading.is_cut_frame && is_excused => Ok(()),
             Some(End::Clean) if reading.is_cut && self.is_unix && is_excused => Ok(()),
             Some(End::Clean) if reading.is_cut => {
