@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage, sockopt};
 
 /// A connected socket.
@@ -47,7 +48,13 @@ impl Stream {
     /// stream, tcp(7)). The buffer's content is left as it was.
     pub(crate) fn discard(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let flags = socket::MsgFlags::MSG_TRUNC;
-        Ok(socket::recv(self.as_fd().as_raw_fd(), buffer, flags)?)
+        loop {
+            match socket::recv(self.as_fd().as_raw_fd(), buffer, flags) {
+                // A socket with a time-out is not read on by itself after a signal (signal(7)).
+                Err(Errno::EINTR) => {}
+                read => return Ok(read?),
+            }
+        }
     }
 
     /// Connects to a path.
