@@ -103,8 +103,13 @@ fn a_second_signal_cuts_downloads() {
 fn a_panic_while_a_peer_is_served_cuts_its_download() {
     let house = House::new(&[]);
     let readers = house.readers();
+    let mut other = house.server.peer("line");
+    other.expect_in_step();
     house.shim.begin("preadv2-lies");
     expect_cut(readers);
+    other.expect_in_step();
+    house.server.peer("line").expect_in_step();
+    house.server.expect_log("a failure of landline's own");
 }
 
 #[test]

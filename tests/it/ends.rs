@@ -46,6 +46,27 @@ fn commands_have_their_grace_after_a_second_signal() {
 }
 
 #[test]
+fn a_drain_of_zero_has_no_limit() {
+    let scratch = Scratch::new();
+    let go = scratch.text("go");
+    let mut server = Server::line(&["--run", "shell", "--drain", "0"]);
+    let mut peer = server.peer("line");
+    peer.say(format!("run echo on; while ! test -e {go}; do sleep 0.05; done; echo off\n"));
+    peer.expect("on\n");
+    let mut witness = server.framed();
+    server.signal(Signal::SIGTERM);
+    assert_eq!(witness.expect_event().key("kind"), "shutdown");
+    // Whoever is not busy is gone before the one who is.
+    witness.peer.expect_rest();
+    scratch.write("go", "");
+    peer.expect("off\n");
+    peer.expect_error("stopping");
+    peer.expect_end();
+    drop((peer, witness));
+    assert_eq!(server.expect_exit().code(), Some(0));
+}
+
+#[test]
 fn a_silent_command_does_not_outlive_a_server_that_is_killed() {
     let mut server = Server::line(&["--run", "shell"]);
     let mut peer = server.peer("line");

@@ -90,6 +90,9 @@ fn scrapes_have_a_limit_of_their_own() {
     let server = Server::line(&["--metrics", "127.0.0.1:0", "--max-connections", "0"]);
     let mut scrapes: Vec<_> = (0..100).map(|_| server.peer("metrics")).collect();
     scrapes.last_mut().expect("there are many").expect_gone();
+    // At once: the first one would be gone too, once its time had passed.
+    scrapes[0].say("GET /metrics HTTP/1.1\r\n\r\n");
+    assert!(scrapes[0].expect_gone().starts_with(b"HTTP/1.1 200 "));
     server.peer("line").expect_in_step();
     drop(scrapes);
     wait_until("there is room again", || {
@@ -227,6 +230,24 @@ fn a_peer_that_takes_no_output_is_cut_off() {
         peer.peer.say_what_fits(requests.as_bytes(), Duration::from_millis(300));
         expect_cut(&server, &peer.peer);
         peer.peer.expect_reset();
+    }
+}
+
+/// Of a Unix socket the kernel does not look after this.
+#[test]
+fn a_peer_of_a_unix_socket_that_takes_no_output_is_cut_off() {
+    let (root, socket) = (Scratch::new(), Scratch::new());
+    let listen = format!("line@unix:{}", socket.text("socket"));
+    let server = impatient(&root, &["-l", &listen]);
+    let is_cut = |line: &&String| line.contains("peer=unix") && line.contains("why=timeout");
+    let replies = "help\n".repeat(20_000);
+    for (count, requests) in
+        (1..).zip(["download large\n", "run yes\n", "run yes\nquit\n", &replies])
+    {
+        let mut peer = Peer::unix(&socket.join("socket"));
+        peer.say_what_fits(requests.as_bytes(), Duration::from_millis(300));
+        wait_until("the peer is cut off", || server.log().iter().filter(is_cut).count() == count);
+        peer.expect_reset();
     }
 }
 

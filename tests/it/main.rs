@@ -33,6 +33,7 @@ mod policy;
 mod rest;
 mod run;
 mod services;
+mod shortages;
 mod stats;
 mod strangers;
 mod support;

@@ -3,9 +3,11 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -67,4 +69,37 @@ int epoll_wait(int epoll, struct epoll_event *events, int room, int timeout_ms) 
 int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
     if (operation != EPOLL_CTL_DEL && is_wanted("epoll_ctl-ENOSPC")) return (int)fail(ENOSPC);
     return REAL(epoll_ctl)(epoll, operation, fd, event);
+}
+
+static int is_kind(int fd, mode_t kind) {
+    struct stat stat;
+    int kept = errno, is_so = fstat(fd, &stat) == 0 && (stat.st_mode & S_IFMT) == kind;
+    errno = kept;
+    return is_so;
+}
+
+ssize_t write(int fd, const void *buffer, size_t count) {
+    ssize_t (*real)(int, const void *, size_t) = dlsym(RTLD_NEXT, "write");
+    if (is_wanted("write-lies") && is_kind(fd, S_IFREG)) return (ssize_t)count + 1;
+    return real(fd, buffer, count);
+}
+
+int fsync(int fd) {
+    if (is_wanted("fsync-directory-EIO") && is_kind(fd, S_IFDIR)) return (int)fail(EIO);
+    return REAL(fsync)(fd);
+}
+
+int openat(int folder, const char *path, int flags, ...) {
+    int (*real)(int, const char *, int, ...) = dlsym(RTLD_NEXT, "openat");
+    mode_t mode = 0;
+    if (flags & O_CREAT) {
+        va_list rest;
+        va_start(rest, flags);
+        mode = va_arg(rest, mode_t);
+        va_end(rest);
+        if (is_wanted("create-EROFS")) return (int)fail(EROFS);
+        if (is_wanted("create-EACCES")) return (int)fail(EACCES);
+        if (is_wanted("create-ENOSPC")) return (int)fail(ENOSPC);
+    }
+    return real(folder, path, flags, mode);
 }
