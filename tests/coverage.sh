@@ -23,7 +23,8 @@ command -v cargo-llvm-cov >/dev/null ||
 
 version="$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')"
 host="$(rustc -vV | sed -n 's/^host: //p')"
-if [ -z "${LLVM_COV:-}" ] && [ ! -x "$(rustc --print sysroot)/lib/rustlib/$host/bin/llvm-cov" ]; then
+own="$(rustc --print sysroot)/lib/rustlib/$host/bin/llvm-cov"
+if [ -z "${LLVM_COV:-}" ] && [ ! -x "$own" ]; then
     llvm="/usr/lib/llvm-$version/bin"
     if [ ! -x "$llvm/llvm-cov" ]; then
         command -v apt-get >/dev/null ||
