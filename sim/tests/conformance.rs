@@ -251,6 +251,9 @@ mod real_pair {
         let (listener, client) = if is_unix { unix() } else { tcp() };
         wait_readable(&[listener.as_fd()], Some(10_000)).expect("poll works");
         let (server, _) = accept(listener.as_fd()).expect("a connection waits");
+        if !is_unix {
+            set_no_delay(server.as_fd()).expect("it is TCP");
+        }
         (server, client)
     }
 
@@ -300,8 +303,9 @@ mod simulated_pair {
             let (id, _) = kernel.network.all_listeners().pop().expect("one listens");
             kernel.connect(id, peer, 1000).expect("one listens")
         });
-        let (server, _) = accept(listener.as_fd()).expect("a connection waits");
+        // In the order of the real ones: which numbers descriptors have shows in epoll.
         let client = with(|kernel| kernel.open(Object::Socket(connection, Side::Client)));
+        let (server, _) = accept(listener.as_fd()).expect("a connection waits");
         (server, OwnedFd::from_raw(client.expect("there are descriptors left")))
     }
 

@@ -151,12 +151,14 @@ impl Connection {
         }
     }
 
-    /// A reset reaches one end.
+    /// A reset reaches one end: `tcp_reset()`. An end that has read or is to read the end of input
+    /// (CLOSE_WAIT) fails with EPIPE, any other with ECONNRESET, one that is through (CLOSE) not.
     fn reset(&mut self, side: Side) {
         let end = self.end_mut(side);
-        if !end.is_gone {
+        let is_through = end.is_shut && end.is_ended;
+        if !end.is_gone && !is_through {
             end.is_gone = true;
-            end.error = Some(libc::ECONNRESET);
+            end.error = Some(if end.is_ended { libc::EPIPE } else { libc::ECONNRESET });
             end.flight.clear();
             end.end_in_flight = false;
         }
@@ -375,7 +377,9 @@ impl Kernel {
         side: Side,
         bytes_max: usize,
     ) -> Result<Vec<u8>, Errno> {
-        let end = self.network.connection_mut(id).end_mut(side);
+        let connection = self.network.connection_mut(id);
+        let is_unix = connection.is_unix;
+        let end = connection.end_mut(side);
         if !end.inbox.is_empty() {
             let count = end.inbox.len().min(bytes_max);
             end.read_bytes += count as u64;
@@ -383,9 +387,12 @@ impl Kernel {
             self.note_effect();
             return Ok(bytes);
         }
-        if let Some(error) = end.error.take() {
-            self.note_effect();
-            return Err(error);
+        // The end of input over TCP stays one, whatever came behind it (SOCK_DONE).
+        if is_unix || !end.is_ended {
+            if let Some(error) = end.error.take() {
+                self.note_effect();
+                return Err(error);
+            }
         }
         if end.is_ended || end.is_gone { Ok(Vec::new()) } else { Err(libc::EAGAIN) }
     }
@@ -411,12 +418,15 @@ impl Kernel {
         self.network.connection(id).end(side).inbox.len()
     }
 
-    /// Shuts the sending side. ENOTCONN: the other end is gone.
+    /// Shuts the sending side. ENOTCONN over TCP: the connection was reset, or both ends are
+    /// through with it and know it (CLOSE).
     pub fn socket_shutdown(&mut self, id: ConnectionId, side: Side) -> Result<(), Errno> {
         let connection = self.network.connection_mut(id);
         let is_unix = connection.is_unix;
+        let is_end_taken = connection.end(side.other()).is_ended;
         let end = connection.end_mut(side);
-        if end.is_gone && !is_unix {
+        if !is_unix && (end.is_gone || (end.is_ended && is_end_taken)) {
+            end.is_shut = true;
             return Err(libc::ENOTCONN);
         }
         if !std::mem::replace(&mut end.is_shut, true) {

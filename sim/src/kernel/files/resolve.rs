@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Content, Files, InodeId, OpenDirectory, OpenFile, check_name};
 use super::super::descriptors::Fd;
+use super::{Content, Files, InodeId, OpenDirectory, OpenFile, check_name};
 use crate::kernel::Errno;
 use crate::kernel::descriptors::Object;
 use crate::sys::beneath::Open;
