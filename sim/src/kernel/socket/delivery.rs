@@ -4,15 +4,15 @@ use super::{ConnectionId, Received, Side};
 use crate::kernel::Kernel;
 
 impl Kernel {
-    /// Ends of connections to which something is on its way.
+    /// Ends of connections to which something is on its way, or that give their peer up.
     pub fn deliverable(&self) -> Vec<(ConnectionId, Side)> {
         let mut all = Vec::new();
         for (id, connection) in &self.network.connections {
             for side in [Side::Server, Side::Client] {
                 let end = connection.end(side);
-                let has_room = end.is_closed || end.inbox.len() < end.inbox_max;
-                let is_due = if end.flight.is_empty() { end.end_in_flight } else { has_room };
-                if is_due && !connection.is_path_cut {
+                let can_arrive = connection.cut_us.is_none() && end.is_awaited();
+                let is_due = can_arrive && (end.flight.is_empty() || end.has_room());
+                if is_due || self.network.gives_up(*id, side, self.now_us) {
                     all.push((*id, side));
                 }
             }
@@ -20,10 +20,18 @@ impl Kernel {
         all
     }
 
-    /// Some of what is on its way arrives.
+    /// Some of what is on its way arrives, or the end gives its peer up.
     pub fn deliver(&mut self, id: ConnectionId, side: Side) {
-        let Some(connection) = self.network.connections.get_mut(&id) else { return };
+        if !self.network.connections.contains_key(&id) {
+            return;
+        }
+        if self.network.gives_up(id, side, self.now_us) {
+            return self.give_up(id, side);
+        }
+        let now_us = self.now_us;
+        let connection = self.network.connection_mut(id);
         let end = connection.end_mut(side);
+        end.flight_since_us = now_us;
         if end.is_closed && !end.flight.is_empty() {
             // Nobody is there to take it.
             end.flight.clear();
@@ -50,13 +58,6 @@ impl Kernel {
             for (connection, side) in due {
                 self.deliver(connection, side);
             }
-        }
-    }
-
-    /// From now on nothing arrives at either end, and nobody is told.
-    pub fn cut_path(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.network.connections.get_mut(&id) {
-            connection.is_path_cut = true;
         }
     }
 
