@@ -98,7 +98,8 @@ impl Acceptor {
     }
 
     /// The server stops: connections are accepted no more.
-    pub(crate) fn close(&mut self) {
+    pub(crate) fn close(&mut self, desk: &Desk) {
+        self.unwatch(desk);
         self.listeners.clear();
         self.paused_until_ms = None;
     }
@@ -200,11 +201,17 @@ impl Acceptor {
         }
         self.reserve = reserve().ok();
         desk.common.log.say(Level::Error, "no descriptor is left to accept with", &[]);
+        self.unwatch(desk);
+        self.paused_until_ms = Some(desk.now_ms + PAUSE_MS);
+    }
+
+    /// Has the listeners watched no more. Closing them is not enough: a child on its way to its
+    /// program has a copy, and epoll would tell of connections that nobody accepts (epoll(7)).
+    fn unwatch(&self, desk: &Desk) {
         for listener in &self.listeners {
             // One that is not watched already needs no more.
             let _ = desk.epoll.delete(listener.socket.as_fd());
         }
-        self.paused_until_ms = Some(desk.now_ms + PAUSE_MS);
     }
 }
 

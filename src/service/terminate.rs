@@ -161,7 +161,10 @@ impl Terminator {
 }
 
 impl Shared {
-    #[expect(clippy::disallowed_methods, reason = "the one clock of this thread")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one clock of this thread; not `expect`: the ban names one crate"
+    )]
     fn work(&self) {
         let clock = Clock::start();
         let mut under_way: Vec<Terminating> = Vec::new();

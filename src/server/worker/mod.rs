@@ -351,7 +351,7 @@ impl Worker {
     fn drain(&mut self, drain_ms: u64) {
         self.desk.drained_by_ms = Some(self.desk.now_ms.saturating_add(drain_ms));
         if let Some(acceptor) = &mut self.acceptor {
-            acceptor.close();
+            acceptor.close(&self.desk);
         }
         for peer in self.peers.ids() {
             self.with(peer, |connection, desk, _| {
