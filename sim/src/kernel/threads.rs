@@ -96,7 +96,7 @@ thread_local! {
 }
 
 fn machine() -> Arc<Machine> {
-    CURRENT.with_borrow(|current| current.clone()).expect("a simulation runs on this thread")
+    CURRENT.with_borrow(std::clone::Clone::clone).expect("a simulation runs on this thread")
 }
 
 /// Whether the calling thread is one of a simulated server's.
@@ -307,9 +307,8 @@ impl Kernel {
             Wait::Epoll(fd, due) => is_due(self, due) || self.epoll_is_ready(fd),
             Wait::Lock(lock) => !self.threads.locked.contains(&lock),
             Wait::Condition(_) => false,
-            Wait::ConditionUntil(_, due) => is_due(self, Some(due)),
             Wait::End(other) => self.threads.threads[other].has_ended,
-            Wait::Time(due) => is_due(self, Some(due)),
+            Wait::Time(due) | Wait::ConditionUntil(_, due) => is_due(self, Some(due)),
         }
     }
 
@@ -319,7 +318,7 @@ impl Kernel {
         ready.hung_up || ready.failed || (read && ready.readable) || (write && ready.writable)
     }
 
-    /// When the next thread can go on by time alone, or the network acts by itself.
+    /// When the next thread can go on by time alone.
     pub fn next_thread_due_us(&self) -> Option<u64> {
         let of = |thread: &Thread| match thread.wait {
             Wait::Ready(_, due) | Wait::Epoll(_, due) => due,
@@ -327,7 +326,13 @@ impl Kernel {
             _ => None,
         };
         let alive = self.threads.threads.iter().skip(1).filter(|thread| !thread.has_ended);
-        alive.filter_map(of).chain(self.network.next_due_us()).min()
+        alive.filter_map(of).min()
+    }
+
+    /// Whether a thread is in a call that takes its time.
+    pub fn is_thread_asleep(&self) -> bool {
+        let is_asleep = |thread: &Thread| !thread.has_ended && matches!(thread.wait, Wait::Time(_));
+        self.threads.threads.iter().any(is_asleep)
     }
 
     /// Whether all threads have ended.

@@ -1,11 +1,16 @@
 //! One client: what it has to say, how it says it, how it reads and how it leaves.
 
-use super::expect::{Form, Reader, Reading, Reply, show};
+use super::compare::show;
+use super::expect::{Form, Reader, Reading, Reply};
 use super::scene::{Deed, Request, Scene};
 use crate::kernel::random::Random;
 use crate::kernel::socket::{ConnectionId, Received, Side, client_address};
 use crate::kernel::with;
+use crate::protocol::speech::Service;
 use crate::sys::socket::{Local, Peer};
+
+/// Reads and sends after which a client is slow, or narrow, no more: all comes to an end.
+const ACTS_SLOW_MAX: u32 = 5_000;
 
 /// How a client leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +58,8 @@ pub struct Client {
     pub end: Option<End>,
     /// When it does something again.
     due_us: u64,
+    /// How often it did something.
+    acts: u32,
     /// How long it waits between two reads, at the most.
     slowness_us: u64,
     /// It reads nothing before then.
@@ -82,8 +89,8 @@ impl Client {
         random: &mut Random,
     ) -> Self {
         let wire = requests.iter().flat_map(|request| request.wire.clone()).collect();
-        let start_us = 2_000_000 + random.next() % 300_000;
-        let deaf_us = if random.one_in(6) { random.next() % 8_000_000 } else { 0 };
+        let start_us = 2_000_000 + random.draw() % 300_000;
+        let deaf_us = if random.one_in(6) { random.draw() % 8_000_000 } else { 0 };
         Self {
             number,
             listener,
@@ -96,6 +103,7 @@ impl Client {
             received: Vec::new(),
             end: None,
             due_us: start_us,
+            acts: 0,
             slowness_us: *random.pick(&[0, 0, 0, 2_000, 20_000]),
             deaf_until_us: start_us + deaf_us,
             may_leave: false,
@@ -181,8 +189,13 @@ impl Client {
     pub fn act(&mut self, random: &mut Random, scene: &Scene) {
         let now_us = with(|kernel| kernel.now_us);
         let Some(connection) = self.connection else { return self.connect(scene) };
+        self.acts += 1;
+        if self.acts == ACTS_SLOW_MAX {
+            self.slowness_us = 0;
+            with(|kernel| kernel.widen(connection));
+        }
         if self.slowness_us > 0 {
-            self.due_us = now_us + random.next() % self.slowness_us;
+            self.due_us = now_us + random.draw() % self.slowness_us;
         }
         let reads = now_us >= self.deaf_until_us && self.can_read();
         if reads && random.one_in(2) {
@@ -342,6 +355,10 @@ impl Client {
             // server stops is not.
             Some(End::Clean) if reading.is_cut && reading.is_cut_frame && is_excused => Ok(()),
             Some(End::Clean) if reading.is_cut && self.is_unix && is_excused => Ok(()),
+            // An echo is a stream without replies.
+            Some(End::Clean) if reading.is_cut && scene.stops_early && self.is_echo(scene) => {
+                Ok(())
+            }
             Some(End::Clean) if reading.is_cut => {
                 Err("a reply that is cut short ends in a clean end of file".to_owned())
             }
@@ -357,6 +374,15 @@ impl Client {
             Some(_) => Ok(()),
             None => Err("it never came to an end".to_owned()),
         }
+    }
+
+    /// Whether it left in the middle of what it had to say, and the server cannot know.
+    pub fn is_torn(&self) -> bool {
+        self.is_unix && self.sent < self.wire.len()
+    }
+
+    fn is_echo(&self, scene: &Scene) -> bool {
+        scene.config.listen[self.listener].speech.service == Service::Echo
     }
 
     /// Whether the server may cut it off: it left too much unread for too long.

@@ -3,32 +3,11 @@
 //! Nothing here uses the server's encoders: the expected bytes are written down from
 //! `docs/PROTOCOL.md`.
 
-/// A piece of a plain reply, or of a payload.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Piece {
-    /// These bytes.
-    Exact(Vec<u8>),
-    /// `YYYY-MM-DD HH:MM:SS`.
-    Date,
-    /// `error CODE: TEXT`, with one of these codes, and a newline where `true`.
-    Error(&'static [&'static str], bool),
-    /// Any line, with its newline.
-    Line,
-    /// An error with one of these codes, or nothing.
-    Maybe(&'static [&'static str]),
-}
+use super::compare::{Match, begins, compare, date_length, error, find, is_silent, show};
+use super::frame::Frame;
 
-impl std::fmt::Debug for Piece {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Exact(bytes) => out.write_str(&show(bytes)),
-            Self::Date => out.write_str("a date"),
-            Self::Error(codes, _) => write!(out, "error {codes:?}"),
-            Self::Line => out.write_str("a line"),
-            Self::Maybe(codes) => write!(out, "perhaps error {codes:?}"),
-        }
-    }
-}
+pub use super::compare::Piece;
+pub use super::frame::Message;
 
 /// What answers one request.
 #[derive(Clone, Debug)]
@@ -55,17 +34,6 @@ pub enum Last {
     Fail(&'static [&'static str]),
     /// Either of the two, with any keys.
     Either(&'static [&'static str]),
-}
-
-/// A message that was received.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Who sent it.
-    pub from: String,
-    /// `single`, `multi`, `broad`; empty where the form does not say.
-    pub cast: String,
-    /// What it says.
-    pub text: String,
 }
 
 /// How messages look to a client.
@@ -112,17 +80,6 @@ pub struct Reader<'a> {
     reading: Reading,
 }
 
-/// How a piece compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Match {
-    /// It is there, and so long.
-    Whole(usize),
-    /// All there is begins it.
-    Cut,
-    /// It is something else.
-    Other,
-}
-
 impl<'a> Reader<'a> {
     /// A reader of all that a client received.
     pub fn new(bytes: &'a [u8], form: Form, excuses: &'static [&'static str]) -> Self {
@@ -155,7 +112,12 @@ impl<'a> Reader<'a> {
                     self.reading.is_cut_frame = matches!(reply, Reply::Framed { .. });
                     return Ok(self.reading);
                 }
-                Match::Other if self.fault(start) => self.reading.replies += 1,
+                Match::Other if self.fault(start, reply) => self.reading.replies += 1,
+                Match::Other if self.is_stopped(start, reply) => return Ok(self.reading),
+                Match::Other if self.begins_message() || self.begins_farewell() => {
+                    self.reading.is_cut = true;
+                    return Ok(self.reading);
+                }
                 // Which reply an error belongs to cannot be told where several requests may fail.
                 Match::Other if !self.excuses.is_empty() => {
                     self.reading.is_lost = true;
@@ -180,20 +142,38 @@ impl<'a> Reader<'a> {
         Ok(self.reading)
     }
 
-    /// An error stands where the rest of the reply should, and it may.
-    fn fault(&mut self, start: usize) -> bool {
-        // What came before the error is a beginning of the reply; an error line ends it.
+    /// The reply that begins at `start` is broken off by an error that may stand there.
+    fn fault(&mut self, start: usize, reply: &Reply) -> bool {
+        let found = self.broken_off(start, reply, self.excuses);
+        self.at = found.unwrap_or(self.at);
+        found.is_some()
+    }
+
+    /// The reply that begins at `start` is broken off because the server stops.
+    fn is_stopped(&mut self, start: usize, reply: &Reply) -> bool {
+        let is_last = self.broken_off(start, reply, &["stopping"]) == Some(self.bytes.len());
+        if is_last {
+            self.at = self.bytes.len();
+            self.reading.farewell = Some("stopping".to_owned());
+        }
+        is_last
+    }
+
+    /// Where the error line ends that comes after a beginning of the reply.
+    fn broken_off(&self, start: usize, reply: &Reply, codes: &[&str]) -> Option<usize> {
+        let Reply::Plain(pieces) = reply else { return None };
         let rest = &self.bytes[start..];
         let mut from = 0;
         while let Some(found) = find(&rest[from..], b"error ") {
             let place = from + found;
-            if let Match::Whole(length) = error(&rest[place..], self.excuses, true) {
-                self.at = start + place + length;
-                return true;
+            if let Match::Whole(length) = error(&rest[place..], codes, true)
+                && begins(&rest[..place], pieces)
+            {
+                return Some(start + place + length);
             }
             from = place + 1;
         }
-        false
+        None
     }
 
     fn plain(&mut self, pieces: &[Piece]) -> Match {
@@ -241,7 +221,7 @@ impl<'a> Reader<'a> {
                         return Err(format!("a file of {told:?} bytes, want {size:?}"));
                     }
                 }
-                "done" => return self.done(&frame, parts, &got, last),
+                "done" => return Self::done(&frame, parts, &got, last),
                 "fail" => return self.failed(&frame, last),
                 kind => match got.iter_mut().find(|(other, _)| other == kind) {
                     Some((_, bytes)) => bytes.extend(frame.payload),
@@ -252,7 +232,6 @@ impl<'a> Reader<'a> {
     }
 
     fn done(
-        &self,
         frame: &Frame,
         parts: &[(&'static str, Vec<u8>)],
         got: &[(String, Vec<u8>)],
@@ -348,10 +327,22 @@ impl<'a> Reader<'a> {
         Some((Some(message), indent + end + 1))
     }
 
-    /// Whether what is left could become a message.
+    /// Whether what is left is a message that is not whole.
     fn begins_message(&self) -> bool {
         let rest = &self.bytes[self.at..];
-        self.form != Form::Never && find(rest, b"\n\n").is_none() && rest.len() < 8_000
+        let lines = rest.split(|byte| *byte == b'\n').count() - 1;
+        match self.form {
+            Form::Line => lines == 0 && rest.first().is_some_and(u8::is_ascii_digit),
+            Form::Chat => lines < 2 && rest.first() == Some(&b'\t'),
+            Form::Talk => lines == 0,
+            Form::Never => false,
+        }
+    }
+
+    /// Whether what is left is a last word that is not whole.
+    fn begins_farewell(&self) -> bool {
+        let rest = &self.bytes[self.at..];
+        FAREWELL_CODES.iter().any(|code| error(rest, &[code], true) == Match::Cut)
     }
 
     fn take_farewell(&mut self) -> bool {
@@ -380,111 +371,4 @@ impl<'a> Reader<'a> {
 /// Whether a reply may be nothing at all.
 fn may_be_silent(reply: &Reply) -> bool {
     matches!(reply, Reply::Plain(pieces) if is_silent(pieces))
-}
-
-fn is_silent(pieces: &[Piece]) -> bool {
-    pieces.iter().all(|piece| match piece {
-        Piece::Exact(bytes) => bytes.is_empty(),
-        Piece::Maybe(_) => true,
-        _ => false,
-    })
-}
-
-fn compare(bytes: &[u8], piece: &Piece) -> Match {
-    match piece {
-        Piece::Exact(want) if bytes.starts_with(want) => Match::Whole(want.len()),
-        Piece::Exact(want) if want.starts_with(bytes) => Match::Cut,
-        Piece::Exact(_) => Match::Other,
-        Piece::Date if bytes.len() < 19 => Match::Cut,
-        Piece::Date => date_length(bytes).map_or(Match::Other, Match::Whole),
-        Piece::Error(codes, has_newline) => error(bytes, codes, *has_newline),
-        Piece::Maybe(codes) => match error(bytes, codes, true) {
-            Match::Other => Match::Whole(0),
-            Match::Cut if bytes.is_empty() => Match::Whole(0),
-            matched => matched,
-        },
-        Piece::Line => find(bytes, b"\n").map_or(Match::Cut, |end| Match::Whole(end + 1)),
-    }
-}
-
-/// `error CODE: TEXT`.
-fn error(bytes: &[u8], codes: &[&str], has_newline: bool) -> Match {
-    let head = b"error ";
-    if !bytes.starts_with(&head[..bytes.len().min(head.len())]) {
-        return Match::Other;
-    }
-    let end = find(bytes, b"\n");
-    let Some(line) = bytes.get(head.len()..end.unwrap_or(bytes.len())) else { return Match::Cut };
-    let is_code =
-        |code: &&str| line.starts_with(code.as_bytes()) && line[code.len()..].starts_with(b": ");
-    if !codes.iter().any(is_code) {
-        return if end.is_none() && line.len() < 16 { Match::Cut } else { Match::Other };
-    }
-    match end {
-        Some(end) => Match::Whole(end + 1),
-        None if has_newline => Match::Cut,
-        None => Match::Whole(bytes.len()),
-    }
-}
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
-}
-
-fn date_length(bytes: &[u8]) -> Option<usize> {
-    let date = bytes.get(..19)?;
-    let is_date = date.iter().zip(b"dddd-dd-dd dd:dd:dd").all(|(byte, form)| match form {
-        b'd' => byte.is_ascii_digit(),
-        other => byte == other,
-    });
-    is_date.then_some(19)
-}
-
-/// Bytes for people.
-pub fn show(bytes: &[u8]) -> String {
-    let most = bytes.len().min(160);
-    let dots = if most < bytes.len() { " …" } else { "" };
-    format!("{} bytes \"{}\"{dots}", bytes.len(), bytes[..most].escape_ascii())
-}
-
-/// A frame.
-struct Frame {
-    kind: String,
-    keys: Vec<(String, String)>,
-    payload: Vec<u8>,
-    length: usize,
-}
-
-impl Frame {
-    /// `Err(true)` where it is not whole, `Err(false)` where it is none.
-    fn parse(bytes: &[u8]) -> Result<Self, bool> {
-        let is_begun = bytes.len() < 300 && bytes.first().is_none_or(u8::is_ascii_lowercase);
-        let end = find(&bytes[..bytes.len().min(4096)], b"\n").ok_or(is_begun)?;
-        let header = str::from_utf8(&bytes[..end]).map_err(|_| false)?;
-        let mut words = header.split(' ');
-        let kind = words.next().unwrap_or_default().to_owned();
-        let length: usize = words.next().and_then(|word| word.parse().ok()).ok_or(false)?;
-        if !["msg", "note", "file", "data", "out", "err", "done", "fail"].contains(&&*kind) {
-            return Err(false);
-        }
-        let keys = words.map(|word| {
-            let (key, value) = word.split_once('=')?;
-            Some((key.to_owned(), value.to_owned()))
-        });
-        let keys: Option<Vec<_>> = keys.collect();
-        let payload = bytes.get(end + 1..end + 1 + length).ok_or(true)?.to_vec();
-        Ok(Self { kind, keys: keys.ok_or(false)?, payload, length: end + 1 + length })
-    }
-
-    fn key(&self, key: &str) -> Option<&str> {
-        self.keys.iter().find(|(other, _)| other == key).map(|(_, value)| value.as_str())
-    }
-
-    fn message(&self) -> Message {
-        Message {
-            from: self.key("from").unwrap_or_default().to_owned(),
-            cast: self.key("cast").unwrap_or_default().to_owned(),
-            text: String::from_utf8_lossy(&self.payload).into_owned(),
-        }
-    }
 }

@@ -11,7 +11,9 @@
 //! 3. Everything ends within a bounded number of steps and a bounded time.
 
 mod client;
+mod compare;
 mod expect;
+mod frame;
 mod ledger;
 mod scene;
 
@@ -75,7 +77,7 @@ struct World {
 /// Runs one simulation. `is_kept`: its last steps are told where it fails.
 pub fn run(seed: u64, bounds: &Bounds, is_kept: bool) -> Result<Report, String> {
     let mut random = Random::new(seed);
-    let mut kernel = Kernel::new(random.next());
+    let mut kernel = Kernel::new(random.draw());
     kernel.trace.is_kept = is_kept;
     let scene = Scene::draw(&mut random, bounds, &mut kernel);
     let machine = Machine::start(kernel);
@@ -110,7 +112,7 @@ pub fn run(seed: u64, bounds: &Bounds, is_kept: bool) -> Result<Report, String> 
         steps: kernel.trace.steps(),
         faults: kernel.faults.count,
     });
-    let told = verdict.as_ref().err().map(|why| world.tell(why));
+    let told = verdict.as_ref().err().map(|why| World::tell(why));
     world.machine.end();
     told.map_or(Ok(report), Err)
 }
@@ -130,7 +132,7 @@ impl World {
             }
             let now_us = with(|kernel| {
                 // Every step takes a moment.
-                kernel.now_us += kernel.random.next() % 30;
+                kernel.now_us += kernel.random.draw() % 30;
                 kernel.now_us
             });
             if now_us > TIME_MAX_US {
@@ -214,9 +216,7 @@ impl World {
                 self.begin(Phase::Settling, now_us);
             }
             Phase::Serving => {
-                // Those who stay to the end go once nobody else has anything to do.
-                let is_waiting = |client: &Client| client.is_over() || client.waits_for_all();
-                if self.clients.iter().all(is_waiting) {
+                if self.only_wait_is_left() {
                     self.clients.iter_mut().for_each(Client::leave_at_last);
                 } else {
                     return self.pass_time(now_us);
@@ -237,6 +237,20 @@ impl World {
             Phase::Stopping => return self.pass_time(now_us),
         }
         Ok(false)
+    }
+
+    /// Those who stay to the end may go: nobody else has anything to do, all that was said is
+    /// answered and read, and the server has worked off what those who are gone have left behind.
+    fn only_wait_is_left(&self) -> bool {
+        let waits = |client: &&Client| client.waits_for_all();
+        let is_waiting = |client: &Client| client.is_over() || client.waits_for_all();
+        let stay = self.clients.iter().filter(waits).count();
+        let is_due = self.clients.iter().any(|client| client.due_us().is_some());
+        let is_at_work = with(|kernel| {
+            let is_process_due = kernel.next_process_due_us().is_some();
+            is_process_due || kernel.is_thread_asleep() || kernel.network.open() > stay
+        });
+        self.clients.iter().all(is_waiting) && !is_due && !is_at_work
     }
 
     fn begin(&mut self, phase: Phase, now_us: u64) {
@@ -344,7 +358,7 @@ impl World {
         format!("phase {:?}\n{threads}\n{}", self.phase, clients.join("\n"))
     }
 
-    fn tell(&self, why: &str) -> String {
+    fn tell(why: &str) -> String {
         let (last, stderr) = with(|kernel| {
             let log = String::from_utf8_lossy(&kernel.stderr).into_owned();
             (kernel.trace.last(), log)

@@ -354,7 +354,7 @@ impl Author<'_> {
         let status = *self.random.pick(&[0, 0, 3]);
         let text = format!("out {out}; sleep {sleep}; err {err}; exit {status}");
         let (out, err) = (output_bytes("out", out), output_bytes("err", err));
-        (text, out, err, i32::from(status))
+        (text, out, err, status)
     }
 
     fn run(&mut self) -> Request {

@@ -3,16 +3,19 @@
 use super::{ConnectionId, Received, Side};
 use crate::kernel::Kernel;
 
+/// Bytes that fit each direction of a wide connection.
+const WIDE: usize = 256 * 1024;
+
 impl Kernel {
-    /// Ends of connections to which something is on its way, or that give their peer up.
+    /// Ends of connections to which something is on its way.
     pub fn deliverable(&self) -> Vec<(ConnectionId, Side)> {
         let mut all = Vec::new();
         for (id, connection) in &self.network.connections {
             for side in [Side::Server, Side::Client] {
                 let end = connection.end(side);
-                let can_arrive = connection.cut_us.is_none() && end.is_awaited();
-                let is_due = can_arrive && (end.flight.is_empty() || end.has_room());
-                if is_due || self.network.gives_up(*id, side, self.now_us) {
+                let has_room = end.is_closed || end.inbox.len() < end.inbox_max;
+                let is_due = if end.flight.is_empty() { end.end_in_flight } else { has_room };
+                if is_due && !connection.is_path_cut {
                     all.push((*id, side));
                 }
             }
@@ -20,18 +23,10 @@ impl Kernel {
         all
     }
 
-    /// Some of what is on its way arrives, or the end gives its peer up.
+    /// Some of what is on its way arrives.
     pub fn deliver(&mut self, id: ConnectionId, side: Side) {
-        if !self.network.connections.contains_key(&id) {
-            return;
-        }
-        if self.network.gives_up(id, side, self.now_us) {
-            return self.give_up(id, side);
-        }
-        let now_us = self.now_us;
-        let connection = self.network.connection_mut(id);
+        let Some(connection) = self.network.connections.get_mut(&id) else { return };
         let end = connection.end_mut(side);
-        end.flight_since_us = now_us;
         if end.is_closed && !end.flight.is_empty() {
             // Nobody is there to take it.
             end.flight.clear();
@@ -58,6 +53,24 @@ impl Kernel {
             for (connection, side) in due {
                 self.deliver(connection, side);
             }
+        }
+    }
+
+    /// From now on the connection has plenty of room in both directions.
+    pub fn widen(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.network.connections.get_mut(&id) {
+            for end in [&mut connection.server, &mut connection.client] {
+                end.inbox_max = end.inbox_max.max(WIDE);
+                end.flight_max = end.flight_max.max(WIDE);
+            }
+            self.note_effect();
+        }
+    }
+
+    /// From now on nothing arrives at either end, and nobody is told.
+    pub fn cut_path(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.network.connections.get_mut(&id) {
+            connection.is_path_cut = true;
         }
     }
 
