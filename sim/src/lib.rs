@@ -6,6 +6,12 @@
 //! seed decide what happens next. One seed is one history.
 // The server's unit tests run with the real `sys`; `cargo check --all-targets` would build them.
 #![cfg(not(test))]
+#![allow(
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    clippy::option_option,
+    reason = "a model of Linux has many states that are on or off, under the names Linux gives them"
+)]
 #![allow(dead_code, unreachable_pub, reason = "the server's modules are used from outside here")]
 
 #[path = "../../src/protocol/mod.rs"]

@@ -311,7 +311,7 @@ mod simulated_pair {
 
     /// What is sent over loopback has arrived when the call returns.
     pub(super) fn settle() {
-        with(|kernel| kernel.deliver_all());
+        with(landline_sim::kernel::Kernel::deliver_all);
     }
 }
 

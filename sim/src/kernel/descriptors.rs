@@ -84,15 +84,12 @@ impl Descriptors {
     /// A new description, without a descriptor yet: whoever makes it holds one reference.
     pub fn describe(&mut self, object: Object) -> DescriptionId {
         let description = Description { object, references: 1, registered: Vec::new() };
-        match self.free.pop() {
-            Some(id) => {
-                self.descriptions[id] = Some(description);
-                id
-            }
-            None => {
-                self.descriptions.push(Some(description));
-                self.descriptions.len() - 1
-            }
+        if let Some(id) = self.free.pop() {
+            self.descriptions[id] = Some(description);
+            id
+        } else {
+            self.descriptions.push(Some(description));
+            self.descriptions.len() - 1
         }
     }
 

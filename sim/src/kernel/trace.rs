@@ -44,7 +44,7 @@ impl Trace {
             if self.last.len() == STEPS_KEPT {
                 self.last.pop_front();
             }
-            self.last.push_back(format!("{:>12.3} ms  {what}", now_us as f64 / 1000.0));
+            self.last.push_back(format!("{:>9}.{:03} ms  {what}", now_us / 1000, now_us % 1000));
         }
     }
 
