@@ -83,4 +83,16 @@ impl Kernel {
             Err(_) => Received::Reset,
         }
     }
+
+    /// The server's process ends: what it had open is closed.
+    pub fn close_all_sockets(&mut self) {
+        let listeners: Vec<_> = self.network.listeners.keys().copied().collect();
+        for id in listeners {
+            self.close_listener(id);
+        }
+        let connections: Vec<_> = self.network.connections.keys().copied().collect();
+        for id in connections {
+            self.close_end(id, Side::Server);
+        }
+    }
 }
