@@ -317,6 +317,7 @@ fn whoever_leaves_frees_the_name() {
 fn a_name_is_free_before_its_owner_sees_the_end() {
     let server = Server::line(&[]);
     let mut alice = server.named("alice");
+    let mut gone = Vec::new();
     for round in 0..20 {
         let mut bob = server.named("bob");
         alice.say(format!("send bob : {round}\nget_list\n"));
@@ -324,6 +325,8 @@ fn a_name_is_free_before_its_owner_sees_the_end() {
         bob.say("quit\n");
         expect_message(&mut bob, "alice", "singlecasted", &round.to_string());
         bob.expect_end();
+        // It keeps its own side open.
+        gone.push(bob);
     }
 }
 

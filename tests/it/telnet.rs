@@ -280,6 +280,8 @@ fn what_waits_behind_a_command_is_bounded() {
     let lines = b"typed ahead\n".repeat(2 << 20);
     let sent = peer.say_what_fits(&lines, std::time::Duration::from_millis(300));
     assert!(sent < lines.len(), "the server read on");
+    let taken = server.received_bytes();
+    assert!(taken < 256 << 10, "{taken} bytes were read behind a command");
     assert!(server.grown_since(before) < 8 << 20);
     peer.reset();
     wait_until("the command has ended", || process::children(server.pid()).is_empty());
