@@ -23,7 +23,7 @@ use tree::{Offence, Tree};
 /// A rule and the name it is called by.
 type Rule = (&'static str, fn(&Tree) -> Vec<Offence>);
 
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 18] = [
     ("layers", layers::layers),
     ("purity", layers::purity),
     ("system access", layers::system_access),
@@ -40,6 +40,7 @@ const RULES: [Rule; 17] = [
     ("machine paths", rules::machine_paths),
     ("packages", rules::packages),
     ("links", rules::links),
+    ("proofs", rules::proofs),
     ("figures", rules::figures),
 ];
 

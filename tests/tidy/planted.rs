@@ -79,6 +79,7 @@ const PLANTED: &[Planted] = &[
     ("packages", "Cargo.toml", "[dependencies]\nargh = \"1\"\nlibc = \"1\"\nnix = \"1\"", &[0]),
     ("packages", "Cargo.toml", FIVE_PACKAGES, &[0]),
     ("links", "docs/a.md", "[b](b.md) and [c](../docs/a.md#part)", &[1]),
+    ("proofs", "docs/a.md", "Text.\n`a.rs::b` and\n`x`, `src/a.rs::c`.", &[2, 3]),
     ("links", "a.md", "[out](../a.md)\n![picture](a.md \"title\")", &[1]),
 ];
 
@@ -106,6 +107,7 @@ const INNOCENT: &[(&str, &str)] = &[
     ("server/a.rs", "fn f() { vec![expect(1)] }"),
     ("../Cargo.toml", FOUR_PACKAGES),
     ("../docs/a.md", "[a](https://a.b/c) [b](#part) [c](../src) `a`\n```\n[d](gone)\n```\n"),
+    ("../docs/a.md", "`server::config`, `x` a.rs::b `[a::b]` and `a.rs`"),
     ("../docs/a.md", concat!("$HOME/wo", "rk/x, https://a.b/ho", "me/x, ${A}/ro", "ot/, TODOS")),
 ];
 

@@ -27,13 +27,15 @@ const SLEEPERS: [(&str, &str); 4] = [
 /// The server's packages; there are no others.
 const PACKAGES: [&str; 4] = ["argh", "libc", "memchr", "nix"];
 /// Files without which the project is not whole.
-const REQUIRED: [&str; 6] = [
+const REQUIRED: [&str; 8] = [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "LICENSE",
     "README.md",
+    "SECURITY.md",
     "docs/ARCHITECTURE.md",
     "docs/PROTOCOL.md",
+    "docs/RELIABILITY.md",
 ];
 /// Folders of somebody's machine.
 const MACHINE_FOLDERS: [&str; 4] =
@@ -256,6 +258,28 @@ pub(crate) fn links(tree: &Tree) -> Vec<Offence> {
                 let place = target.split(['#', ' ']).next().unwrap_or_default();
                 if !place.is_empty() && !place.contains(':') && !leads(tree, file, place) {
                     offences.push(file.offence(index + 1, format!("`{place}` is not there")));
+                }
+            }
+        }
+    }
+    offences
+}
+
+/// A test that a document names, `file.rs::name` in code, is there: in `tests/it`, or below `src`.
+pub(crate) fn proofs(tree: &Tree) -> Vec<Offence> {
+    let mut offences = Vec::new();
+    let is_document = |file: &&File| Path::new(&file.path).extension() == Some("md".as_ref());
+    for file in tree.files.values().filter(is_document) {
+        for (index, line) in file.text.lines().enumerate() {
+            let named = line.split('`').skip(1).step_by(2).filter_map(|code| code.split_once("::"));
+            let is_source = |place: &str| Path::new(place).extension() == Some("rs".as_ref());
+            for (place, name) in named.filter(|(place, _)| is_source(place)) {
+                let is_unit = place.starts_with("src/");
+                let path = if is_unit { place.to_owned() } else { format!("tests/it/{place}") };
+                let head = format!("fn {name}(");
+                if !tree.files.get(&path).is_some_and(|test| test.text.contains(&head)) {
+                    let what = format!("there is no test `{place}::{name}`");
+                    offences.push(file.offence(index + 1, what));
                 }
             }
         }
