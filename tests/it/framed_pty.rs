@@ -45,8 +45,8 @@ fn it_is_a_terminal_with_a_size_and_a_type() {
     peer.say(format!("{look}winch 0 cols=132 rows=50 term=vt220\n"));
     expect_ended(&mut peer, "50 132\r\nvt220\r\ne\r\n", "0");
     // A type that is none is refused, keys that are not known do not count.
-    peer.say(format!("{look}winch 0 cols=10 rows=5 term=a/b new=1\n"));
-    peer.say("winch 0 new=1 cols=10 rows=5\n");
+    let refused = "winch 0 cols=10 rows=5 term=a/b new=1\n";
+    peer.say(format!("{look}{refused}winch 0 new=1 cols=10 rows=5\n"));
     expect_ended(&mut peer, "5 10\r\nxterm\r\ne\r\n", "0");
     peer.expect_fail("bad-request");
     peer.expect_in_step();

@@ -2,8 +2,6 @@
 //!
 //! What it does not do: the limits on commands (`jobs`), lines (`echo`) and backlogs (`chat`).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::options::http_get;
@@ -108,15 +106,8 @@ fn a_scrape_that_dribbles_is_closed() {
     for piece in ["x: y\r\n", "x"] {
         let mut peer = server.peer("metrics");
         peer.say("GET /metrics HTTP/1.1\r\n");
-        let mut stream = peer.second_handle();
-        let dribble = std::thread::spawn(move || {
-            while std::io::Write::write_all(&mut stream, piece.as_bytes()).is_ok() {
-                std::thread::sleep(Duration::from_millis(50));
-            }
-        });
+        peer.dribble(piece);
         assert_eq!(peer.expect_gone(), b"");
-        drop(peer);
-        dribble.join().expect("no panic in the thread");
     }
 }
 
@@ -148,23 +139,9 @@ fn a_framed_idle_peer_is_told_by_a_note() {
 fn dribbling_bytes_is_idling() {
     let server = Server::line(&["--idle-timeout", "1"]);
     let mut peer = server.peer("line");
-    let is_told = Arc::new(AtomicBool::new(false));
-    let dribble = {
-        let is_told = Arc::clone(&is_told);
-        let mut stream = peer.second_handle();
-        std::thread::spawn(move || {
-            // A byte now and then for as long as it takes; without a newline none of it counts.
-            while !is_told.load(Ordering::Relaxed) {
-                if std::io::Write::write_all(&mut stream, b"x").is_err() {
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(100));
-            }
-        })
-    };
+    // Without a newline no byte of it counts.
+    peer.dribble("x");
     peer.expect_error("timeout");
-    is_told.store(true, Ordering::Relaxed);
-    dribble.join().expect("no panic in the thread");
 }
 
 #[test]
@@ -385,26 +362,27 @@ fn small_messages_that_are_not_read_cost_what_the_limit_says() {
     let args = ["-l", "talk@0", "--max-backlog", "1000000", "--send-timeout", "0"];
     let server = Server::line(&args);
     let mut deaf = Peer::narrow(server.v4("talk"));
-    deaf.say("deaf\n");
     let (mut sender, mut ear) = (server.peer("talk"), server.peer("talk"));
-    ear.say("ear\n");
-    sender.say("a\nhi | ear\n");
-    ear.expect("a|hi\n");
-    wait_until("the deaf one has a name", || {
-        sender.say("hi | deaf\nhi | a\n");
-        sender.expect_line() == "a|hi"
-    });
+    for (user, peer) in [("deaf", &mut deaf), ("a", &mut sender), ("ear", &mut ear)] {
+        peer.say(format!("{user}\n"));
+        server.await_user(user);
+    }
     let before = server.peak_bytes();
     // The two have their turns, so that no two messages for one of them stand together.
     let round = "four | deaf\nfour | ear\n".repeat(500);
-    let is_slow = || server.log().iter().any(|line| line.contains("why=slow"));
-    wait_until("it is dismissed", || {
-        for _ in 0..8 {
-            sender.say(&round);
-            ear.skip(500 * "a|four\n".len() as u64);
+    let mut rounds = 0;
+    let mut is_dismissed = false;
+    while !is_dismissed {
+        rounds += 1;
+        assert!(rounds < 10_000, "what it has not read is far more than the limit");
+        sender.say(format!("{round}hi | a\n"));
+        ear.skip(500 * "a|four\n".len() as u64);
+        // Once it is dismissed, each message to it is an error, and the log has said why.
+        while sender.expect_line() != "a|hi" {
+            is_dismissed = true;
         }
-        is_slow()
-    });
+    }
+    wait_until("the log says why", || server.log().iter().any(|line| line.contains("why=slow")));
     let grown = server.grown_since(before);
     assert!(grown < 6 << 20, "{grown} bytes more");
     drop((deaf, sender, ear));

@@ -20,16 +20,6 @@ fn all_services() -> Server {
 /// The two kinds of clients: what is listened on, and what ends each message and each reply.
 const KINDS: [(&str, &str); 3] = [("", "\n"), ("+bare", "\n"), ("+bare", "")];
 
-/// Waits until `user` is among the users.
-#[track_caller]
-fn await_user(server: &Server, user: &str) {
-    let mut peer = server.peer("line");
-    wait_until(&format!("{user} has joined"), || {
-        peer.say("get_list\n");
-        peer.expect_line().split(' ').any(|word| word == user)
-    });
-}
-
 #[test]
 fn hello_greets_then_echoes_until_close() {
     let server = all_services();
@@ -212,7 +202,7 @@ fn talk_is_as_it_was() {
         // Nothing answers the name; what follows too soon would belong to it.
         for (peer, user) in [(&mut alice, "alice"), (&mut bob, "bob")] {
             peer.say(format!("{user}{end}"));
-            await_user(&server, user);
+            server.await_user(user);
         }
         for (said, heard) in
             [("hello | bob", "hello"), ("a|b|bob", "a|b"), ("hi  there |bob", "hi  there")]
@@ -241,7 +231,7 @@ fn all_services_share_one_set_of_users() {
     let mut bare = chatter(&server, "+bare", "", "bare");
     let mut talking = server.peer("talk");
     talking.say("talking\n");
-    await_user(&server, "talking");
+    server.await_user("talking");
     let mut lining = server.peer("line");
     lining.take_name("lining", NAME);
     let mut framing = server.framed();
@@ -277,7 +267,7 @@ fn control_characters_are_replaced_on_every_service() {
     let mut chatting = chatter(&server, "", "\n", "chatting");
     let mut talking = server.peer("talk");
     talking.say("talking\n");
-    await_user(&server, "talking");
+    server.await_user("talking");
     talking.say("bell\x07 | chatting\n");
     chatting.expect_matching(&format!(
         "\t\t\t\t\t{STAMP}\n\t\t\t\t\ttalking (singlecasted) : bell\u{fffd}\n"

@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use super::stream::Stream;
 use super::{PATIENCE, show};
@@ -66,7 +67,7 @@ impl Peer {
     }
 
     /// Sends as much of `bytes` as is taken within `patience`, and says how much that was.
-    pub(crate) fn say_what_fits(&mut self, bytes: &[u8], patience: std::time::Duration) -> usize {
+    pub(crate) fn say_what_fits(&mut self, bytes: &[u8], patience: Duration) -> usize {
         self.stream.set_patience(patience).expect("sockets take time-outs");
         let mut sent = 0;
         while sent < bytes.len() {
@@ -78,6 +79,23 @@ impl Peer {
         }
         self.stream.set_patience(PATIENCE).expect("sockets take time-outs");
         sent
+    }
+
+    /// Sends `piece` again and again, some in a second, until the server says something or ends the
+    /// connection.
+    #[track_caller]
+    pub(crate) fn dribble(&mut self, piece: &str) {
+        self.stream.set_patience(Duration::from_millis(50)).expect("sockets take time-outs");
+        let deadline = Instant::now() + PATIENCE;
+        // A reset can come at a write as well as at a read.
+        while self.stream.write_all(piece.as_bytes()).is_ok() {
+            match self.read_some() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                _ => break,
+            }
+            assert!(Instant::now() < deadline, "{piece:?} was sent in vain");
+        }
+        self.stream.set_patience(PATIENCE).expect("sockets take time-outs");
     }
 
     /// One read. 0 is the end of what the server sends.

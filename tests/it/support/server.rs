@@ -157,6 +157,16 @@ impl Server {
         peer
     }
 
+    /// Waits until `user` is among the users: `talk` answers a name by nothing.
+    #[track_caller]
+    pub(crate) fn await_user(&self, user: &str) {
+        let mut peer = self.peer("line");
+        super::wait_until(&format!("{user} has joined"), || {
+            peer.say("get_list\n");
+            peer.expect_line().split(' ').any(|word| word == user)
+        });
+    }
+
     /// A new framed peer of the `line` listener.
     #[track_caller]
     pub(crate) fn framed(&self) -> FramedPeer {
