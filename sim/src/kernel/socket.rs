@@ -8,15 +8,20 @@
 //! - Unix: a close is HUP at the other end at once, with whatever it had not read; a close with
 //!   unread input is ECONNRESET there, once. `SO_LINGER` means nothing.
 
+mod calls;
+mod dead_peer;
 mod delivery;
+mod listening;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::Errno;
 use super::epoll::Ready;
-use super::{Errno, Kernel};
 use crate::sys::socket::{Local, Peer};
+
+pub use dead_peer::{Detection, KeepAlive};
 
 /// A connection.
 pub type ConnectionId = usize;
@@ -52,6 +57,8 @@ struct End {
     /// What was sent to this end and has not arrived; with Unix sockets always empty.
     flight: VecDeque<u8>,
     flight_max: usize,
+    /// When it was sent, or the last of it arrived.
+    flight_since_us: u64,
     /// The end of input is on its way.
     end_in_flight: bool,
     /// The end of input arrived.
@@ -68,6 +75,8 @@ struct End {
     resets_on_close: bool,
     /// Bytes that were ever read at this end, and how many sends of it succeeded.
     read_bytes: u64,
+    /// How this end finds that its peer is gone.
+    detection: Detection,
 }
 
 /// A connection.
@@ -79,15 +88,15 @@ struct Connection {
     peer: Peer,
     uid: u32,
     local: Local,
-    /// The path is cut: nothing arrives any more, and nobody is told.
-    is_path_cut: bool,
+    /// Since when the path is cut: nothing arrives any more, and nobody is told.
+    cut_us: Option<u64>,
 }
 
 #[derive(Debug)]
 struct Listener {
     local: Local,
     waiting: VecDeque<ConnectionId>,
-    user_timeout_us: Option<u64>,
+    detection: Detection,
 }
 
 /// All sockets.
@@ -112,6 +121,13 @@ pub enum Received {
     End,
     /// The connection was reset.
     Reset,
+}
+
+impl End {
+    /// Whether more could arrive here.
+    fn has_room(&self) -> bool {
+        self.is_closed || self.inbox.len() < self.inbox_max
+    }
 }
 
 impl Connection {
@@ -141,20 +157,29 @@ impl Connection {
 
     fn is_writable(&self, from: Side) -> bool {
         let (own, to) = (self.end(from), self.end(from.other()));
-        if own.is_gone || own.is_shut {
-            return true;
-        }
         // unix_writable() and sk_stream_is_writeable(): not for a byte, but for a good part.
         if self.is_unix {
-            to.inbox.len() * 4 <= to.inbox_max
+            to.is_closed || to.inbox.len() * 4 <= to.inbox_max
         } else {
-            self.room(from) * 3 >= to.flight_max
+            own.is_gone || own.is_shut || self.room(from) * 3 >= to.flight_max
         }
+    }
+
+    /// One end sends the end of its output over TCP.
+    fn send_end(&mut self, from: Side, now_us: u64) {
+        let to = self.end_mut(from.other());
+        if !to.is_awaited() {
+            to.flight_since_us = now_us;
+        }
+        to.end_in_flight = true;
     }
 
     /// A reset reaches one end: `tcp_reset()`. An end that has read or is to read the end of input
     /// (`CLOSE_WAIT`) fails with EPIPE, any other with ECONNRESET, one that is through (CLOSE) not.
     fn reset(&mut self, side: Side) {
+        if self.cut_us.is_some() {
+            return;
+        }
         let end = self.end_mut(side);
         let is_through = end.is_shut && end.is_ended;
         if !end.is_gone && !is_through {
@@ -226,13 +251,6 @@ impl Network {
         self.connections.get(&id).is_none_or(|connection| connection.server.is_closed)
     }
 
-    /// `TCP_USER_TIMEOUT`, which accepted sockets inherit.
-    pub fn set_user_timeout(&mut self, id: ListenerId, untaken_ms: Option<u64>) {
-        if let Some(listener) = self.listeners.get_mut(&id) {
-            listener.user_timeout_us = untaken_ms.map(|ms| ms.saturating_mul(1000));
-        }
-    }
-
     /// Bytes that an end sent and the other end's kernel (TCP) or reader (Unix) has not taken.
     pub fn unsent(&self, id: ConnectionId, from: Side) -> usize {
         let connection = self.connection(id);
@@ -243,243 +261,6 @@ impl Network {
     /// How many connections there are of which the server has its end.
     pub fn open(&self) -> usize {
         self.connections.values().filter(|connection| !connection.server.is_closed).count()
-    }
-}
-
-impl Kernel {
-    /// A socket listens.
-    pub fn listen(&mut self, mut local: Local) -> Result<ListenerId, Errno> {
-        if let Local::Inet(address) = &mut local
-            && address.port() == 0
-        {
-            self.network.next_port += 1;
-            address.set_port(5000 + self.network.next_port);
-        }
-        if self.network.listeners.values().any(|other| other.local == local) {
-            return Err(libc::EADDRINUSE);
-        }
-        if let Local::Unix(path) = &local {
-            if self.network.paths.contains_key(path) {
-                return Err(libc::EADDRINUSE);
-            }
-            let inode = self.network.next as u64 + 1;
-            self.network.paths.insert(path.clone(), inode);
-        }
-        let id = self.network.next;
-        self.network.next += 1;
-        self.network
-            .listeners
-            .insert(id, Listener { local, waiting: VecDeque::new(), user_timeout_us: None });
-        self.note_effect();
-        Ok(id)
-    }
-
-    /// The last descriptor of a listener is closed: those who wait are reset.
-    pub fn close_listener(&mut self, id: ListenerId) {
-        let Some(listener) = self.network.listeners.remove(&id) else { return };
-        for connection in listener.waiting {
-            self.network.connection_mut(connection).server.resets_on_close = true;
-            self.close_end(connection, Side::Server);
-        }
-    }
-
-    /// A client connects. `None`: the listener is gone.
-    pub fn connect(&mut self, to: ListenerId, peer: Peer, uid: u32) -> Option<ConnectionId> {
-        let local = self.network.listeners.get(&to)?.local.clone();
-        let is_unix = matches!(local, Local::Unix(_));
-        let all = [1, 7, 200, 4096, 16 * 1024, 64 * 1024, 200 * 1024];
-        // Tiny ones take very many steps, and so come seldom.
-        let first = if self.random.one_in(8) { 0 } else { 2 };
-        let sizes = if self.is_calm { &all[6..] } else { &all[first..] };
-        let end = |random: &mut super::random::Random| End {
-            inbox_max: (*random.pick(sizes)).max(if is_unix { 256 } else { 1 }),
-            flight_max: *random.pick(sizes),
-            ..End::default()
-        };
-        let (server, client) = (end(&mut self.random), end(&mut self.random));
-        let id = self.network.next;
-        self.network.next += 1;
-        let connection =
-            Connection { is_unix, server, client, peer, uid, local, is_path_cut: false };
-        self.network.connections.insert(id, connection);
-        self.network.listeners.get_mut(&to)?.waiting.push_back(id);
-        self.note_effect();
-        Some(id)
-    }
-
-    /// Takes a connection off a listener's queue.
-    pub fn accept(&mut self, listener: ListenerId) -> Result<(ConnectionId, Peer), Errno> {
-        let listener = self.network.listeners.get_mut(&listener).ok_or(libc::EINVAL)?;
-        let id = listener.waiting.pop_front().ok_or(libc::EAGAIN)?;
-        self.note_effect();
-        Ok((id, self.network.connection(id).peer))
-    }
-
-    /// Puts a connection back that could not be accepted.
-    pub fn unaccept(&mut self, listener: ListenerId, id: ConnectionId) {
-        if let Some(listener) = self.network.listeners.get_mut(&listener) {
-            listener.waiting.push_front(id);
-        }
-    }
-
-    /// Bytes that would be taken now; 0: none (EAGAIN). ECONNRESET, EPIPE: the other end is gone.
-    pub fn socket_room(&mut self, id: ConnectionId, side: Side) -> Result<usize, Errno> {
-        let connection = self.network.connection_mut(id);
-        let is_unix = connection.is_unix;
-        let end = connection.end_mut(side);
-        if end.is_gone || end.is_shut {
-            // A Unix socket keeps its error for whoever reads.
-            let error = if is_unix { None } else { end.error.take() };
-            return Err(error.unwrap_or(libc::EPIPE));
-        }
-        Ok(connection.room(side))
-    }
-
-    /// Sends bytes that there is room for.
-    pub fn socket_push(&mut self, id: ConnectionId, side: Side, bytes: &[u8]) {
-        let connection = self.network.connection_mut(id);
-        let is_unix = connection.is_unix;
-        let to = connection.end_mut(side.other());
-        if is_unix {
-            to.inbox.extend(bytes);
-        } else {
-            to.flight.extend(bytes);
-        }
-        if !bytes.is_empty() {
-            self.note_effect();
-        }
-    }
-
-    /// Sends what there is room for, or less. EAGAIN, ECONNRESET, EPIPE.
-    pub fn socket_send(
-        &mut self,
-        id: ConnectionId,
-        side: Side,
-        bytes: &[u8],
-    ) -> Result<usize, Errno> {
-        let room = self.socket_room(id, side)?;
-        if bytes.is_empty() {
-            return Ok(0);
-        }
-        if room == 0 {
-            return Err(libc::EAGAIN);
-        }
-        let most = room.min(bytes.len());
-        let is_short = !self.is_calm && self.random.one_in(4);
-        let count = if is_short { self.random.between(1, most) } else { most };
-        self.socket_push(id, side, &bytes[..count]);
-        Ok(count)
-    }
-
-    /// Reads what there is; nothing at the end. EAGAIN, ECONNRESET.
-    pub fn socket_receive(
-        &mut self,
-        id: ConnectionId,
-        side: Side,
-        bytes_max: usize,
-    ) -> Result<Vec<u8>, Errno> {
-        let connection = self.network.connection_mut(id);
-        let is_unix = connection.is_unix;
-        let end = connection.end_mut(side);
-        if !end.inbox.is_empty() {
-            let count = end.inbox.len().min(bytes_max);
-            end.read_bytes += count as u64;
-            let bytes = end.inbox.drain(..count).collect();
-            self.note_effect();
-            return Ok(bytes);
-        }
-        // The end of input over TCP stays one, whatever came behind it (SOCK_DONE).
-        if (is_unix || !end.is_ended)
-            && let Some(error) = end.error.take()
-        {
-            self.note_effect();
-            return Err(error);
-        }
-        if end.is_ended || end.is_gone { Ok(Vec::new()) } else { Err(libc::EAGAIN) }
-    }
-
-    /// As `socket_receive`, and what is read stays.
-    pub fn socket_peek(
-        &mut self,
-        id: ConnectionId,
-        side: Side,
-        buffer: &mut [u8],
-    ) -> Result<usize, Errno> {
-        let end = self.network.connection_mut(id).end_mut(side);
-        if end.inbox.is_empty() {
-            return self.socket_receive(id, side, buffer.len()).map(|bytes| bytes.len());
-        }
-        let count = end.inbox.len().min(buffer.len());
-        buffer.iter_mut().zip(&end.inbox).for_each(|(to, from)| *to = *from);
-        Ok(count)
-    }
-
-    /// Bytes that could be read (FIONREAD).
-    pub fn socket_len(&self, id: ConnectionId, side: Side) -> usize {
-        self.network.connection(id).end(side).inbox.len()
-    }
-
-    /// Shuts the sending side. ENOTCONN over TCP: the connection was reset, or both ends are
-    /// through with it and know it (CLOSE).
-    pub fn socket_shutdown(&mut self, id: ConnectionId, side: Side) -> Result<(), Errno> {
-        let connection = self.network.connection_mut(id);
-        let is_unix = connection.is_unix;
-        let is_end_taken = connection.end(side.other()).is_ended;
-        let end = connection.end_mut(side);
-        if !is_unix && (end.is_gone || (end.is_ended && is_end_taken)) {
-            end.is_shut = true;
-            return Err(libc::ENOTCONN);
-        }
-        if !std::mem::replace(&mut end.is_shut, true) {
-            let to = connection.end_mut(side.other());
-            if is_unix {
-                to.is_ended = true;
-            } else {
-                to.end_in_flight = true;
-            }
-            self.note_effect();
-        }
-        Ok(())
-    }
-
-    /// `SO_LINGER` 0.
-    pub fn socket_reset_on_close(&mut self, id: ConnectionId, side: Side) {
-        self.network.connection_mut(id).end_mut(side).resets_on_close = true;
-    }
-
-    /// The pending error, which is told once (`SO_ERROR`).
-    pub fn socket_take_error(&mut self, id: ConnectionId, side: Side) -> Option<Errno> {
-        self.network.connection_mut(id).end_mut(side).error.take()
-    }
-
-    /// The last descriptor of an end is closed.
-    pub fn close_end(&mut self, id: ConnectionId, side: Side) {
-        let Some(connection) = self.network.connections.get_mut(&id) else { return };
-        let end = connection.end_mut(side);
-        // The process may have ended before its threads let go.
-        if end.is_closed {
-            return;
-        }
-        let (was_gone, was_shut) = (end.is_gone, end.is_shut);
-        end.is_closed = true;
-        let has_unread = !end.inbox.is_empty();
-        let resets = has_unread || end.resets_on_close;
-        if connection.is_unix {
-            let other = connection.end_mut(side.other());
-            other.is_gone = true;
-            if has_unread {
-                other.error = Some(libc::ECONNRESET);
-            }
-        } else if resets && !was_gone {
-            connection.reset(side.other());
-        } else if !was_gone && !was_shut {
-            connection.end_mut(side.other()).end_in_flight = true;
-        }
-        let connection = self.network.connection(id);
-        if connection.server.is_closed && connection.client.is_closed {
-            self.network.connections.remove(&id);
-        }
-        self.note_effect();
     }
 }
 

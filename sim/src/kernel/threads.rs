@@ -318,7 +318,7 @@ impl Kernel {
         ready.hung_up || ready.failed || (read && ready.readable) || (write && ready.writable)
     }
 
-    /// When the next thread can go on by time alone.
+    /// When the next thread can go on by time alone, or the network acts by itself.
     pub fn next_thread_due_us(&self) -> Option<u64> {
         let of = |thread: &Thread| match thread.wait {
             Wait::Ready(_, due) | Wait::Epoll(_, due) => due,
@@ -326,7 +326,7 @@ impl Kernel {
             _ => None,
         };
         let alive = self.threads.threads.iter().skip(1).filter(|thread| !thread.has_ended);
-        alive.filter_map(of).min()
+        alive.filter_map(of).chain(self.network.next_due_us()).min()
     }
 
     /// Whether a thread is in a call that takes its time.

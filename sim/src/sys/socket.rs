@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::fd::{BorrowedFd, OwnedFd};
 use crate::kernel::descriptors::Object;
+use crate::kernel::socket::{Detection, KeepAlive};
 use crate::kernel::{Kernel, enter, os, with};
 
 /// Who is at the other end.
@@ -186,16 +187,29 @@ pub fn set_no_delay(_fd: BorrowedFd<'_>) -> io::Result<()> {
 /// Has a TCP peer found that is gone: `untaken_ms` is `TCP_USER_TIMEOUT`.
 pub fn set_dead_peer_detection(
     fd: BorrowedFd<'_>,
-    _keep_alive: (u32, u32, u32),
+    (idle_s, interval_s, probes): (u32, u32, u32),
     untaken_ms: Option<u64>,
 ) -> io::Result<()> {
     enter("setsockopt");
-    with(|kernel| {
-        if let Object::Listener(listener) = kernel.descriptors.object(fd.raw()) {
-            let listener = *listener;
-            kernel.network.set_user_timeout(listener, untaken_ms);
+    let us = |s: u32| u64::from(s) * 1_000_000;
+    let detection = Detection {
+        user_timeout_us: untaken_ms.map(|ms| ms.saturating_mul(1000)),
+        keep_alive: Some(KeepAlive {
+            idle_us: us(idle_s),
+            interval_us: us(interval_s),
+            probes: u64::from(probes),
+        }),
+    };
+    with(|kernel| match *kernel.descriptors.object(fd.raw()) {
+        Object::Listener(listener) => {
+            kernel.network.set_detection(listener, detection);
+            Ok(())
         }
-        Ok(())
+        Object::Socket(connection, side) => {
+            kernel.network.set_end_detection(connection, side, detection);
+            Ok(())
+        }
+        _ => Err(os(libc::ENOTSOCK)),
     })
 }
 

@@ -7,15 +7,15 @@ use crate::kernel::Kernel;
 const WIDE: usize = 256 * 1024;
 
 impl Kernel {
-    /// Ends of connections to which something is on its way.
+    /// Ends of connections to which something is on its way, or that give their peer up.
     pub fn deliverable(&self) -> Vec<(ConnectionId, Side)> {
         let mut all = Vec::new();
         for (id, connection) in &self.network.connections {
             for side in [Side::Server, Side::Client] {
                 let end = connection.end(side);
-                let has_room = end.is_closed || end.inbox.len() < end.inbox_max;
-                let is_due = if end.flight.is_empty() { end.end_in_flight } else { has_room };
-                if is_due && !connection.is_path_cut {
+                let can_arrive = connection.cut_us.is_none() && end.is_awaited();
+                let is_due = can_arrive && (end.flight.is_empty() || end.has_room());
+                if is_due || self.network.gives_up(*id, side, self.now_us) {
                     all.push((*id, side));
                 }
             }
@@ -23,10 +23,18 @@ impl Kernel {
         all
     }
 
-    /// Some of what is on its way arrives.
+    /// Some of what is on its way arrives, or the end gives its peer up.
     pub fn deliver(&mut self, id: ConnectionId, side: Side) {
-        let Some(connection) = self.network.connections.get_mut(&id) else { return };
+        if !self.network.connections.contains_key(&id) {
+            return;
+        }
+        if self.network.gives_up(id, side, self.now_us) {
+            return self.give_up(id, side);
+        }
+        let now_us = self.now_us;
+        let connection = self.network.connection_mut(id);
         let end = connection.end_mut(side);
+        end.flight_since_us = now_us;
         if end.is_closed && !end.flight.is_empty() {
             // Nobody is there to take it.
             end.flight.clear();
@@ -67,13 +75,6 @@ impl Kernel {
         }
     }
 
-    /// From now on nothing arrives at either end, and nobody is told.
-    pub fn cut_path(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.network.connections.get_mut(&id) {
-            connection.is_path_cut = true;
-        }
-    }
-
     /// What a client's read gives.
     pub fn client_receive(&mut self, id: ConnectionId, bytes_max: usize) -> Received {
         match self.socket_receive(id, Side::Client, bytes_max) {
@@ -81,18 +82,6 @@ impl Kernel {
             Ok(bytes) => Received::Bytes(bytes),
             Err(libc::EAGAIN) => Received::Nothing,
             Err(_) => Received::Reset,
-        }
-    }
-
-    /// The server's process ends: what it had open is closed.
-    pub fn close_all_sockets(&mut self) {
-        let listeners: Vec<_> = self.network.listeners.keys().copied().collect();
-        for id in listeners {
-            self.close_listener(id);
-        }
-        let connections: Vec<_> = self.network.connections.keys().copied().collect();
-        for id in connections {
-            self.close_end(id, Side::Server);
         }
     }
 }
