@@ -89,7 +89,7 @@ fn a_peer_that_never_reads_is_given_up_and_reset() {
     on_a_calm_machine(|| {
         let (server, id) = connection(Some(7_000));
         let start_us = with(|kernel| kernel.now_us);
-        while socket::send(server.as_fd(), &[1; 65_536], false).is_ok() {
+        while socket::send(server.as_fd(), &vec![1; 65_536], false).is_ok() {
             settle();
         }
         assert_eq!(pass(start_us), 7);

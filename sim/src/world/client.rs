@@ -2,7 +2,8 @@
 
 use super::compare::show;
 use super::expect::{Form, Reader, Reading, Reply};
-use super::scene::{Deed, Request, Scene};
+use super::request::{Deed, Request};
+use super::scene::Scene;
 use crate::kernel::random::Random;
 use crate::kernel::socket::{ConnectionId, Received, Side, client_address};
 use crate::kernel::with;

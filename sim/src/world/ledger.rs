@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::client::{Client, End, Leaves};
 use super::expect::Message;
-use super::scene::{Deed, Scene};
+use super::request::Deed;
+use super::scene::Scene;
 use crate::kernel::with;
 
 /// Judges all clients together.

@@ -10,11 +10,13 @@
 //! 2. Once clients are gone, descriptors, commands and temporary files are back at their base.
 //! 3. Everything ends within a bounded number of steps and a bounded time.
 
+mod author;
 mod client;
 mod compare;
 mod expect;
 mod frame;
 mod ledger;
+mod request;
 mod scene;
 
 use std::sync::Arc;
