@@ -234,10 +234,18 @@ impl ListReply {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
     use crate::protocol::effect::{FileRequest, FileWish};
     use crate::reactor::offload::Ticket;
     use crate::reactor::slab::Slab;
+    use crate::server::fixture::{common, peers};
+    use crate::service::files::Shelf;
+    use crate::sys::fd::AsFd as _;
+    use crate::sys::poll::wait_readable;
+    use crate::sys::scratch::Scratch;
+    use crate::sys::wake::Wake;
 
     fn errand(path: &str) -> Errand {
         Errand::new(&FileRequest { wish: FileWish::List, path: path.as_bytes() }, false)
@@ -299,5 +307,29 @@ mod tests {
         assert!(lists.begin().is_none());
         lists.kept_bytes.store(KEPT_BYTES_MAX, Ordering::Relaxed);
         assert!(lists.begin().is_some());
+    }
+
+    #[test]
+    fn one_that_had_to_wait_for_memory_is_begun_once_there_is_some() -> io::Result<()> {
+        let scratch = Scratch::new()?;
+        scratch.write("file", b"content")?;
+        let common = common(1, Some(Shelf::open(scratch.path())?))?;
+        let shelf = common.shelf.as_ref().expect("it was just opened");
+        let Ok(Found::List(listing)) = shelf.look(&errand(""), &|| true) else {
+            panic!("the root cannot be listed")
+        };
+        common.lists.kept_bytes.fetch_add(KEPT_BYTES_MAX, Ordering::Relaxed);
+        let kept = Kept::new(&common, listing);
+        let ticket = Ticket::default();
+        assert!(ask(&common, errand(""), (peers(0, 1)[0], ticket.claim())));
+        let has_looked = Arc::new(Wake::new()?);
+        let looked = Arc::clone(&has_looked);
+        assert!(common.listers.submit(Box::new(move || looked.wake())));
+        assert_eq!(wait_readable(&[has_looked.as_fd()], Some(10_000))?, [true]);
+        let mailbox = &common.crew[0].mailbox;
+        assert_eq!(wait_readable(&[mailbox.as_fd()], Some(0))?, [false], "too much is kept");
+        drop(kept);
+        assert_eq!(wait_readable(&[mailbox.as_fd()], Some(10_000))?, [true]);
+        Ok(())
     }
 }

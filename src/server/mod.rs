@@ -12,6 +12,8 @@ mod desk;
 mod download;
 mod drive;
 mod feed;
+#[cfg(test)]
+mod fixture;
 mod intake;
 mod listener;
 mod lists;

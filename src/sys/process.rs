@@ -393,6 +393,21 @@ mod tests {
     }
 
     #[test]
+    fn a_group_is_left_alone_once_its_leader_is_reaped() -> io::Result<()> {
+        let script = "(trap 'echo asked' TERM; trap 'echo over; exit' XCPU; echo ready; \
+                      while :; do sleep 9 >&- 2>&- & wait; done) &";
+        let (child, output) = start(&["/bin/sh", "-c", script], &["PATH=/bin"])?;
+        ended(&child)?;
+        assert_eq!(wait_readable(&[output.as_fd()], Some(10_000))?, [true]);
+        assert_eq!(nix::unistd::read(&output, &mut [0; 6])?, 6, "it is ready");
+        child.signal(Ask::Terminate);
+        let group = nix::unistd::Pid::from_raw(child.pid());
+        nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGXCPU)?;
+        assert_eq!(all_of(&output)?, "over\n");
+        Ok(())
+    }
+
+    #[test]
     fn a_terminal_is_the_controlling_one_and_hangs_up() -> io::Result<()> {
         let (master, terminal) = super::super::pty::new_pty(33, 7)?;
         let script = "stty size; test -t 0 && exec 2>&1 >/dev/tty; ps -o tty= -p $$; \

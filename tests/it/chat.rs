@@ -2,8 +2,10 @@
 //!
 //! What it does not do: other services (`services`), or messages as frames (`events`).
 
+use nix::sys::signal::Signal;
+
 use crate::support::server::{NAME, has_ipv6};
-use crate::support::{Peer, STAMP, Scratch, Server, wait_until};
+use crate::support::{Peer, STAMP, Scratch, Server, process, wait_until};
 
 /// A way to end one's connection.
 type Leave = fn(Peer);
@@ -352,4 +354,21 @@ fn users_of_every_family_reach_each_other() {
             }
         }
     }
+}
+
+#[test]
+fn one_peer_s_many_messages_leave_room_for_those_of_others() {
+    let server = Server::line(&["--workers", "1"]);
+    let [mut alice, mut bob, mut carol] = ["alice", "bob", "carol"].map(|user| server.named(user));
+    // Both have said all of it before the server looks.
+    server.signal(Signal::SIGSTOP);
+    wait_until("it is stopped", || process::state(server.pid()) == Some('T'));
+    alice.say("a|carol\n".repeat(4000));
+    bob.say("b|carol\n");
+    server.signal(Signal::SIGCONT);
+    let mut before = 0;
+    while carol.expect_line().ends_with(": a") {
+        before += 1;
+    }
+    assert!(before < 2000, "{before} messages of one peer came before the first of another");
 }

@@ -42,7 +42,29 @@ fn one_address_may_be_limited_alone() {
     if has_ipv6() {
         Peer::tcp(server.v6("line")).expect_in_step();
     }
+    drop(second);
+    // That one was refused and is gone changes nothing.
+    for _ in 0..20 {
+        let mut refused = server.peer("line");
+        refused.expect_error("busy");
+        refused.expect_end();
+    }
     first.expect_in_step();
+}
+
+#[test]
+fn a_place_of_an_address_is_free_again_whichever_worker_served_it() {
+    let server = Server::line(&["--workers", "2", "--max-per-address", "2"]);
+    let is_served = |peer: &mut Peer| {
+        peer.say_what_fits(b"hello\n", Duration::from_secs(5));
+        peer.expect_line() == "hello"
+    };
+    for _ in 0..3 {
+        wait_until("both have a place", || {
+            let mut peers = [server.peer("line"), server.peer("line")];
+            peers.iter_mut().all(is_served)
+        });
+    }
 }
 
 #[test]

@@ -107,6 +107,11 @@ fn an_empty_directory_lists_nothing() {
     for _ in 0..4 {
         peer.expect_error("no-such-file");
     }
+    // What could not be listed may be asked for again.
+    for _ in 0..2 {
+        peer.say("files absent\n");
+        peer.expect_error("no-such-file");
+    }
     peer.expect_in_step();
 }
 

@@ -145,12 +145,15 @@ fn an_allow_list_runs_exactly_what_it_says() {
 #[test]
 fn a_command_of_the_allow_list_that_fails_says_so() {
     let scratch = Scratch::new();
-    let list = scratch.write("list", "no = /bin/false\ngone = /no/such/program\n");
-    let server = Server::line(&["--run", &list.display().to_string()]);
+    let list = "no = /bin/false\ngone = /no/such/program\nyes = /bin/echo yes\n";
+    let list = scratch.write("list", list);
+    let server = Server::line(&["--run", &list.display().to_string(), "--max-runs", "1"]);
     let mut peer = server.peer("line");
-    peer.say("run no\nrun gone\n");
+    // Its place is free for the next one.
+    peer.say("run no\nrun gone\nrun yes\n");
     peer.expect("error exit: status 1\n");
     assert!(peer.expect_line().starts_with("error "));
+    peer.expect("yes\n");
     peer.expect_in_step();
 }
 

@@ -107,3 +107,76 @@ impl Worker {
         self.desk.is_room_stalled = !self.unposted.is_empty();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::io;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::protocol::effect::{Answer, Form};
+    use crate::protocol::name::Name;
+    use crate::server::fixture::{common, peers};
+    use crate::server::mail::HOME;
+    use crate::sys::clock::Clock;
+
+    /// The other worker.
+    const OTHER: usize = 1;
+
+    /// The home of two workers, neither of which runs.
+    fn home() -> io::Result<Worker> {
+        Worker::new(HOME, common(2, None)?, None, Clock::start())
+    }
+
+    fn join(user: &str) -> Call<'static> {
+        Call::Join { name: Name::parse(user.as_bytes()).expect("a name"), form: Form::Plain }
+    }
+
+    #[test]
+    fn what_finds_no_room_is_not_overtaken_by_what_would() -> io::Result<()> {
+        let mut worker = home()?;
+        let peer = peers(OTHER, 1)[0].peer;
+        let common = Arc::clone(&worker.desk.common);
+        let mailbox = &common.crew[OTHER].mailbox;
+        assert!(mailbox.post_within(SAID_BYTES_MAX, SAID_BYTES_MAX, Mail::Settings).is_ok());
+        let mut large = Said::default();
+        large.answers.push((peer, Answer::Users("large".to_owned())));
+        worker.unposted.push_back((OTHER, Mail::Said(large)));
+        worker.unposted.push_back((OTHER, Mail::Said(Said::default())));
+        worker.post_again();
+        assert!(worker.desk.is_room_stalled);
+        let mut taken = VecDeque::new();
+        mailbox.take_all(&mut taken);
+        assert_eq!(taken.len(), 1, "nothing else had room");
+        taken.clear();
+        worker.post_again();
+        assert!(!worker.desk.is_room_stalled);
+        mailbox.take_all(&mut taken);
+        let answers = |mail| if let Mail::Said(said) = mail { said.answers.len() } else { 9 };
+        assert_eq!(taken.into_iter().map(answers).collect::<Vec<_>>(), [1, 0]);
+        Ok(())
+    }
+
+    #[test]
+    fn calls_that_had_to_wait_have_their_turn_in_order() -> io::Result<()> {
+        let mut worker = home()?;
+        let peers = peers(OTHER, 3);
+        worker.desk.is_room_stalled = true;
+        for (from, user) in peers.iter().zip(["first", "first", "last"]) {
+            worker.on_call(*from, join(user));
+        }
+        assert!(worker.answers.is_empty() && worker.desk.deferred.len() == 3);
+        worker.hand_out();
+        let mut taken = VecDeque::new();
+        worker.desk.common.crew[OTHER].mailbox.take_all(&mut taken);
+        let answers = taken.into_iter().flat_map(|mail| match mail {
+            Mail::Said(said) => said.answers,
+            _ => Vec::new(),
+        });
+        let joined = |(peer, answer)| (peer, matches!(answer, Answer::Joined(_)));
+        let expected = peers.iter().map(|from| from.peer).zip([true, false, true]);
+        assert_eq!(answers.map(joined).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        Ok(())
+    }
+}

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -58,6 +59,11 @@ ssize_t preadv2(int fd, const struct iovec *pieces, int count, off_t offset, int
     if (is_wanted("preadv2-lies")) return -2;
     if (is_wanted("preadv2-EIO")) return fail(EIO);
     return REAL(preadv2)(fd, pieces, count, offset, flags);
+}
+
+int accept4(int fd, struct sockaddr *restrict address, socklen_t *restrict room, int flags) {
+    if (is_wanted("accept4-EMFILE")) return (int)fail(EMFILE);
+    return REAL(accept4)(fd, address, room, flags);
 }
 
 int epoll_wait(int epoll, struct epoll_event *events, int room, int timeout_ms) {
