@@ -41,3 +41,4 @@ mod telnet;
 mod terminal;
 mod transfers;
 mod uploads;
+mod vanished;
