@@ -75,6 +75,8 @@ struct End {
     resets_on_close: bool,
     /// Bytes that were ever read at this end, and how many sends of it succeeded.
     read_bytes: u64,
+    /// What it had sent and its peer had not taken when it was reset. It still counts as unsent.
+    lost_bytes: usize,
     /// How this end finds that its peer is gone.
     detection: Detection,
 }
@@ -174,21 +176,29 @@ impl Connection {
         to.end_in_flight = true;
     }
 
+    /// One end is over by an error. Nothing is on its way any more.
+    fn fail(&mut self, side: Side, errno: Errno) {
+        let lost_bytes = self.end(side.other()).awaited();
+        let end = self.end_mut(side);
+        (end.is_gone, end.error, end.lost_bytes) = (true, Some(errno), lost_bytes);
+        for end in [&mut self.server, &mut self.client] {
+            end.flight.clear();
+            end.end_in_flight = false;
+        }
+    }
+
     /// A reset reaches one end: `tcp_reset()`. An end that has read or is to read the end of input
     /// (`CLOSE_WAIT`) fails with EPIPE, any other with ECONNRESET, one that is through (CLOSE) not.
     fn reset(&mut self, side: Side) {
         if self.cut_us.is_some() {
             return;
         }
-        let end = self.end_mut(side);
-        let is_through = end.is_shut && end.is_ended;
+        let end = self.end(side);
+        let is_through = end.is_shut && end.is_ended && !self.end(side.other()).is_awaited();
         if !end.is_gone && !is_through {
-            end.is_gone = true;
-            end.error = Some(if end.is_ended { libc::EPIPE } else { libc::ECONNRESET });
-            end.flight.clear();
-            end.end_in_flight = false;
+            let errno = if end.is_ended { libc::EPIPE } else { libc::ECONNRESET };
+            self.fail(side, errno);
         }
-        self.end_mut(side.other()).flight.clear();
     }
 }
 
@@ -254,8 +264,13 @@ impl Network {
     /// Bytes that an end sent and the other end's kernel (TCP) or reader (Unix) has not taken.
     pub fn unsent(&self, id: ConnectionId, from: Side) -> usize {
         let connection = self.connection(id);
-        let to = connection.end(from.other());
-        if connection.is_unix { to.inbox.len() } else { to.flight.len() }
+        let (own, to) = (connection.end(from), connection.end(from.other()));
+        match connection.is_unix {
+            true if to.is_closed => 0,
+            true => to.inbox.len(),
+            false if own.is_gone => own.lost_bytes,
+            false => to.awaited(),
+        }
     }
 
     /// How many connections there are of which the server has its end.

@@ -49,7 +49,12 @@ impl Detection {
 impl End {
     /// Whether anything was sent to this end that has not arrived.
     pub(super) fn is_awaited(&self) -> bool {
-        !self.flight.is_empty() || self.end_in_flight
+        self.awaited() > 0
+    }
+
+    /// How many bytes; the end of input counts as one.
+    pub(super) fn awaited(&self) -> usize {
+        self.flight.len() + usize::from(self.end_in_flight)
     }
 }
 
@@ -125,14 +130,7 @@ impl Kernel {
     /// An end gives its peer up: `tcp_write_err()`.
     pub(super) fn give_up(&mut self, id: ConnectionId, side: Side) {
         let connection = self.network.connection_mut(id);
-        let end = connection.end_mut(side);
-        end.is_gone = true;
-        end.error = Some(libc::ETIMEDOUT);
-        end.flight.clear();
-        end.end_in_flight = false;
-        let to = connection.end_mut(side.other());
-        to.flight.clear();
-        to.end_in_flight = false;
+        connection.fail(side, libc::ETIMEDOUT);
         if connection.cut_us.is_none() {
             connection.reset(side.other());
         }

@@ -37,7 +37,6 @@ impl Kernel {
         end.flight_since_us = now_us;
         if end.is_closed && !end.flight.is_empty() {
             // Nobody is there to take it.
-            end.flight.clear();
             connection.reset(side.other());
         } else if end.flight.is_empty() {
             end.end_in_flight = false;

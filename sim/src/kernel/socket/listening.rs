@@ -16,9 +16,11 @@ impl Kernel {
             self.network.next_port += 1;
             address.set_port(5000 + self.network.next_port);
         }
-        if self.network.listeners.values().any(|other| other.local == local) {
+        let is_inet = matches!(local, Local::Inet(_));
+        if is_inet && self.network.listeners.values().any(|other| other.local == local) {
             return Err(libc::EADDRINUSE);
         }
+        // Who listens on a path that was removed is in nobody's way.
         if let Local::Unix(path) = &local {
             if self.network.paths.contains_key(path) {
                 return Err(libc::EADDRINUSE);

@@ -1,0 +1,137 @@
+//! The simulated kernel held to the real one: the same random scripts of calls run against both,
+//! and every result, error number and event is compared. Where they differ, the simulated one is
+//! wrong.
+//!
+//! `LANDLINE_SEED` replays one script; `LANDLINE_SCRIPTS` sets how many there are of each kind.
+
+#![allow(clippy::duplicate_mod, reason = "a script's text is compiled once for each kernel")]
+
+mod calls;
+mod real;
+mod simulated;
+
+use std::fmt::Debug;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use calls::{Call, draw};
+use landline_sim::kernel::random::Random;
+use landline_sim::kernel::{Kernel, Machine};
+
+/// Calls of one script.
+const CALLS: usize = 80;
+/// How much of a call and its result is shown.
+const COLUMNS: usize = 160;
+/// How long the real kernel may take to come to where the simulated one is at once.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A directory of this run.
+pub(crate) fn scratch() -> PathBuf {
+    std::env::temp_dir().join(format!("landline-conformance-{}", std::process::id()))
+}
+
+/// Where a script's Unix socket is.
+pub(crate) fn socket_path(number: u64, call: usize) -> PathBuf {
+    scratch().join(format!("sockets/{number}-{call}"))
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+/// A simulated computer where nothing is left to chance.
+pub(crate) fn calm_machine(seed: u64) -> Arc<Machine> {
+    let mut kernel = Kernel::new(seed);
+    kernel.is_calm = true;
+    Machine::start(kernel)
+}
+
+/// Waits until the real kernel is where the simulated one is: what was sent over TCP has arrived.
+/// False: it does not come there.
+#[expect(clippy::disallowed_methods, reason = "waiting has an end")]
+pub(crate) fn settle(mut is_settled: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_settled() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
+}
+
+/// What was called in a script, and what the real kernel said.
+#[derive(Default)]
+pub(crate) struct Said(Vec<String>);
+
+impl Said {
+    /// Notes a call; where the two differ, what to say of it.
+    pub(crate) fn compare<T: PartialEq + Debug>(
+        &mut self,
+        call: &impl Debug,
+        want: &T,
+        got: &T,
+    ) -> Result<(), String> {
+        let line = format!("{call:?} → {want:?}");
+        self.0.push(line.chars().take(COLUMNS).collect());
+        if want == got {
+            return Ok(());
+        }
+        let number = self.0.len();
+        Err(format!("call {number}: the simulated kernel says {got:?}\n{}", self.0.join("\n")))
+    }
+}
+
+/// Runs scripts of one kind, each of which says how many results it compared.
+pub(crate) fn run_scripts(kind: &str, scripts: u64, script: impl Fn(u64) -> Result<usize, String>) {
+    let seeds = match number("LANDLINE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("LANDLINE_SCRIPTS").unwrap_or(scripts),
+    };
+    let mut calls = 0;
+    for seed in seeds.clone() {
+        match script(seed) {
+            Ok(count) => calls += count,
+            Err(why) => panic!("LANDLINE_SEED={seed}, {kind}, {why}"),
+        }
+    }
+    println!("{kind}: {} scripts, {calls} results compared", seeds.end - seeds.start);
+}
+
+fn compare_sockets(seed: u64) -> Result<usize, String> {
+    let mut random = Random::new(seed);
+    let machine = calm_machine(seed);
+    let mut real = real::sockets::Runner::new(seed);
+    let mut simulated = simulated::sockets::Runner::new(seed);
+    let mut said = Said::default();
+    for at in 0..CALLS {
+        let call = draw(&mut random);
+        let (mut want, got) = (real.run(at, call), simulated.run(at, call));
+        if matches!(call, Call::Unsent(_)) {
+            // An acknowledgement may take its time.
+            settle(|| {
+                want = real.run(at, call);
+                want == got
+            });
+        }
+        said.compare(&call, &want, &got)?;
+        simulated::settle();
+        let looks = simulated.looks();
+        if !settle(|| real.looks() == looks) {
+            said.compare(&"slots", &real.looks(), &looks)?;
+        }
+    }
+    drop((real, simulated));
+    machine.end();
+    Ok(2 * CALLS)
+}
+
+#[test]
+fn sockets_pipes_and_epoll_are_as_in_the_real_kernel() {
+    let sockets = scratch().join("sockets");
+    std::fs::create_dir_all(&sockets).expect("there is room for a directory");
+    run_scripts("sockets", 1_500, compare_sockets);
+    std::fs::remove_dir_all(sockets).expect("it is there");
+}

@@ -1,0 +1,50 @@
+//! The simulated kernel, and what the scripts need of it besides `sys`.
+
+pub(crate) use landline_sim::sys;
+
+#[path = "../sockets.rs"]
+pub(crate) mod sockets;
+
+use std::io;
+
+use landline_sim::kernel::descriptors::Object;
+use landline_sim::kernel::socket::{Side, client_address};
+use landline_sim::kernel::{os, with};
+use sys::fd::{AsFd as _, OwnedFd};
+use sys::socket::{Local, Peer, listen_tcp, listen_unix, local};
+
+/// A socket that listens.
+pub(crate) fn listen(is_unix: bool, number: u64, call: usize) -> (OwnedFd, Local) {
+    let listener = if is_unix {
+        let path = crate::socket_path(number, call);
+        listen_unix(&path).expect("the path is free")
+    } else {
+        listen_tcp("127.0.0.1:0".parse().expect("it is an address")).expect("a port is free")
+    };
+    let address = local(listener.as_fd()).expect("it is bound");
+    (listener, address)
+}
+
+/// A client's end of a new connection.
+pub(crate) fn connect(to: &Local) -> io::Result<OwnedFd> {
+    with(|kernel| {
+        let all = kernel.network.all_listeners();
+        let listener = all.into_iter().find(|(_, local)| local == to).map(|(id, _)| id);
+        let (peer, refused) = match to {
+            Local::Unix(path) if !kernel.network.paths.contains_key(path) => {
+                (Peer::Unix, libc::ENOENT)
+            }
+            Local::Unix(_) => (Peer::Unix, libc::ECONNREFUSED),
+            Local::Inet(_) => (client_address(0, false), libc::ECONNREFUSED),
+        };
+        let connected = listener.and_then(|id| kernel.connect(id, peer, 1000));
+        let connection = connected.ok_or_else(|| os(refused))?;
+        let client = kernel.open(Object::Socket(connection, Side::Client)).map_err(os)?;
+        Ok(OwnedFd::from_raw(client))
+    })
+}
+
+/// All that was sent arrives.
+pub(crate) fn settle() {
+    with(landline_sim::kernel::Kernel::deliver_all);
+}
