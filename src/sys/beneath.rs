@@ -193,8 +193,9 @@ pub type OnEntry<'a> = dyn FnMut(&[u8], Option<Metadata>) -> io::Result<()> + 'a
 
 /// Tells the name of each entry of `directory` but `.` and `..`, in no order (getdents64(2)), with
 /// the entry's own metadata (fstatat(2), `AT_SYMLINK_NOFOLLOW`), or `None` for a symbolic link. One
-/// that went while it was being listed, or that may not be looked at (EACCES), is left out. May
-/// block on a disk; lets others have the processor now and then. ECANCELED: `is_wanted` said no.
+/// that went while it was being listed (ENOENT) is left out; any other error ends the listing,
+/// which would otherwise look whole. EACCES: the directory may be read but not searched. May block
+/// on a disk; lets others have the processor now and then. ECANCELED: `is_wanted` said no.
 pub fn list(
     directory: BorrowedFd<'_>,
     is_wanted: &dyn Fn() -> bool,
@@ -214,10 +215,8 @@ pub fn list(
                 let is_link = format(&stat) == SFlag::S_IFLNK;
                 on_entry(name.to_bytes(), (!is_link).then(|| Metadata::from_os(&stat)))?;
             }
-            Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
-                Errno::ENOENT | Errno::EACCES => {}
-                _ => return Err(error),
-            },
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
+            Err(error) => return Err(error),
         }
         Ok(true)
     })
@@ -308,7 +307,8 @@ mod tests {
         let (_scratch, served) = tree()?;
         for (errno, expected) in [
             (Errno::ENOENT, Ok(0)),
-            (Errno::EACCES, Ok(0)),
+            (Errno::EACCES, Err(Some(libc::EACCES))),
+            (Errno::ESTALE, Err(Some(libc::ESTALE))),
             (Errno::EIO, Err(Some(libc::EIO))),
             (Errno::ENOMEM, Err(Some(libc::ENOMEM))),
         ] {
