@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::config::{LogFormat, Verbosity};
 use crate::protocol::text::{Civil, clean, json_into};
 use crate::reactor::mailbox::Mailbox;
+use crate::sys::clock::{self, Clock};
 use crate::sys::fd::AsFd;
-use crate::sys::poll::wait_readable;
+use crate::sys::poll::wait_or_pause;
 use crate::sys::wake::Wake;
-use crate::sys::{clock, host, thread};
+use crate::sys::{host, thread};
 
 /// Lines that may wait to be written.
 const LINES_MAX: usize = 8192;
@@ -73,9 +74,17 @@ impl Log {
 
     /// Has the writer end once all lines so far are written, and waits for that, but not for ever:
     /// nobody may be reading them.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is the end, and no turn; not `expect`: the ban names one crate"
+    )]
     pub(crate) fn end(&self, wait_ms: u64) {
         self.lines.post_bounded(Line::End);
-        let _ = wait_readable(&[self.written.as_fd()], Some(wait_ms));
+        let (clock, mut left_ms) = (Clock::start(), wait_ms);
+        // A signal, or a lack of memory, is no reason to leave lines unwritten.
+        while wait_or_pause(&[self.written.as_fd()], Some(left_ms)) == [false] && left_ms > 0 {
+            left_ms = wait_ms.saturating_sub(clock.elapsed_ms());
+        }
     }
 
     /// Whether lines of this level are written, so that making one can be saved.
@@ -112,7 +121,8 @@ impl Log {
     }
 
     fn write_all(&self) {
-        while wait_readable(&[self.lines.as_fd()], None).is_ok() {
+        loop {
+            wait_or_pause(&[self.lines.as_fd()], None);
             let mut batch = String::new();
             let mut is_over = false;
             while let Some(line) = self.lines.take_one() {

@@ -27,7 +27,7 @@ use crate::service::sweep::sweep;
 use crate::service::terminate::Terminator;
 use crate::sys::clock::Clock;
 use crate::sys::fd::AsFd;
-use crate::sys::poll::wait_readable;
+use crate::sys::poll::wait_or_pause;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::thread::{self, JoinHandle};
 use crate::sys::wake::Wake;
@@ -281,8 +281,7 @@ impl Server {
                 return Err(StartError::internal("a worker does not answer".to_owned()));
             }
             let wait_ms = (by_ms < u64::MAX).then(|| by_ms - now_ms);
-            // What fails here fails again below, where it is told.
-            let _ = wait_readable(&[signals.as_fd(), self.ended.wake.as_fd()], wait_ms);
+            wait_or_pause(&[signals.as_fd(), self.ended.wake.as_fd()], wait_ms);
             self.ended.wake.clear();
             let before = phase;
             while let Ok(Some(signal)) = signals.next() {

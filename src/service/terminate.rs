@@ -13,7 +13,7 @@ use super::run::Slot;
 use crate::sys::clock::Clock;
 use crate::sys::family::{self, Process};
 use crate::sys::fd::{AsFd as _, OwnedFd};
-use crate::sys::poll::wait_readable;
+use crate::sys::poll::wait_or_pause;
 use crate::sys::process::Child;
 use crate::sys::signal::Ask;
 use crate::sys::thread::{self, JoinHandle, Mutex};
@@ -189,8 +189,7 @@ impl Shared {
             let living = under_way.iter().filter(|one| !one.is_reaped);
             let mut fds: Vec<_> = living.map(|one| one.child.as_fd()).collect();
             fds.push(self.wake.as_fd());
-            // If it fails, there is no memory now: it is tried again.
-            let _ = wait_readable(&fds, due_ms.map(|due_ms| due_ms.saturating_sub(now_ms)));
+            wait_or_pause(&fds, due_ms.map(|due_ms| due_ms.saturating_sub(now_ms)));
         }
     }
 }

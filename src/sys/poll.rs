@@ -1,4 +1,5 @@
-//! Waiting for a few descriptors once: poll(2), for the client and for tests.
+//! Waiting for a few descriptors once: poll(2), for the client, for threads of the server that have
+//! no epoll, and for tests.
 //!
 //! What it does not do: serve (`epoll`).
 
@@ -8,11 +9,27 @@ use std::os::fd::BorrowedFd;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 
+use super::thread::{Condvar, Mutex};
+
+/// How long `wait_or_pause` pauses, in milliseconds.
+const PAUSE_MS: u64 = 10;
+
 /// Waits until one of `fds` has input, has ended or failed, or `timeout_ms` have passed (`None`:
 /// for ever). Says of each whether it has. Interrupted by a signal (EINTR) it says no of all.
 pub fn wait_readable(fds: &[BorrowedFd<'_>], timeout_ms: Option<u64>) -> io::Result<Vec<bool>> {
     let wanted: Vec<_> = fds.iter().map(|fd| (*fd, true, false)).collect();
     wait_any(&wanted, timeout_ms)
+}
+
+/// As `wait_readable`, for threads that go on whatever happens. If poll(2) fails (ENOMEM), it
+/// pauses for a moment, so that its caller does not spin, and says no of all.
+pub fn wait_or_pause(fds: &[BorrowedFd<'_>], timeout_ms: Option<u64>) -> Vec<bool> {
+    wait_readable(fds, timeout_ms).unwrap_or_else(|_no_memory| {
+        // Nobody notifies it.
+        let (lock, pause) = (Mutex::new(()), Condvar::new());
+        drop(pause.wait_for(lock.lock(), PAUSE_MS.min(timeout_ms.unwrap_or(PAUSE_MS))));
+        vec![false; fds.len()]
+    })
 }
 
 /// As `wait_readable`, with what each is waited for: input (the first `bool`), room for output (the
@@ -43,7 +60,7 @@ mod tests {
     use std::os::fd::AsFd as _;
     use std::os::unix::net::UnixStream;
 
-    use super::super::scratch::wait_closed;
+    use super::super::scratch::{deny, wait_closed};
     use super::*;
 
     #[test]
@@ -56,6 +73,19 @@ mod tests {
         drop(d);
         wait_closed(c.as_fd())?;
         assert_eq!(wait_readable(&[a.as_fd(), c.as_fd()], None)?, [true, true]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_thread_goes_on_where_it_cannot_wait() -> io::Result<()> {
+        let (a, mut b) = UnixStream::pair()?;
+        b.write_all(b"x")?;
+        assert_eq!(wait_or_pause(&[a.as_fd()], None), [true]);
+        let waited = std::thread::spawn(move || {
+            deny(libc::SYS_poll, Errno::ENOMEM)?;
+            io::Result::Ok(wait_or_pause(&[a.as_fd()], None))
+        });
+        assert_eq!(waited.join().expect("it does not panic")?, [false]);
         Ok(())
     }
 

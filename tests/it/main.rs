@@ -17,6 +17,7 @@ mod cuts;
 mod echo;
 mod ends;
 mod events;
+mod faults;
 mod files;
 mod framed;
 mod framed_input;

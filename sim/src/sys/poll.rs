@@ -3,13 +3,21 @@
 use std::io;
 
 use super::fd::BorrowedFd;
-use crate::kernel::threads::{Wait, wait};
+use crate::kernel::threads::{Wait, sleep_us, wait};
 use crate::kernel::{enter, with};
 
 /// Waits until one is readable.
 pub fn wait_readable(fds: &[BorrowedFd<'_>], timeout_ms: Option<u64>) -> io::Result<Vec<bool>> {
     let wanted: Vec<_> = fds.iter().map(|fd| (*fd, true, false)).collect();
     wait_any(&wanted, timeout_ms)
+}
+
+/// As `wait_readable`, for threads that go on whatever happens.
+pub fn wait_or_pause(fds: &[BorrowedFd<'_>], timeout_ms: Option<u64>) -> Vec<bool> {
+    wait_readable(fds, timeout_ms).unwrap_or_else(|_| {
+        sleep_us(10_000);
+        vec![false; fds.len()]
+    })
 }
 
 /// Waits until one is as it is wanted.

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <termios.h>
 #include <unistd.h>
 
 static int is_wanted(const char *fault) {
@@ -74,6 +76,8 @@ int epoll_wait(int epoll, struct epoll_event *events, int room, int timeout_ms) 
 
 int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
     if (operation != EPOLL_CTL_DEL && is_wanted("epoll_ctl-ENOSPC")) return (int)fail(ENOSPC);
+    if (operation == EPOLL_CTL_ADD && is_wanted("epoll_ctl-ADD-ENOMEM")) return (int)fail(ENOMEM);
+    if (operation == EPOLL_CTL_MOD && is_wanted("epoll_ctl-MOD-ENOMEM")) return (int)fail(ENOMEM);
     return REAL(epoll_ctl)(epoll, operation, fd, event);
 }
 
@@ -87,6 +91,10 @@ static int is_kind(int fd, mode_t kind) {
 ssize_t write(int fd, const void *buffer, size_t count) {
     ssize_t (*real)(int, const void *, size_t) = dlsym(RTLD_NEXT, "write");
     if (is_wanted("write-lies") && is_kind(fd, S_IFREG)) return (ssize_t)count + 1;
+    if (fd > STDERR_FILENO) {
+        if (is_wanted("write-pipe-ENOMEM") && is_kind(fd, S_IFIFO)) return fail(ENOMEM);
+        if (is_wanted("write-terminal-EIO") && is_kind(fd, S_IFCHR)) return fail(EIO);
+    }
     return real(fd, buffer, count);
 }
 
@@ -108,4 +116,28 @@ int openat(int folder, const char *path, int flags, ...) {
         if (is_wanted("create-ENOSPC")) return (int)fail(ENOSPC);
     }
     return real(folder, path, flags, mode);
+}
+
+int poll(struct pollfd *fds, nfds_t count, int timeout_ms) {
+    static int failed;
+    if (is_wanted("poll-ENOMEM")) {
+        mark("poll-failed");
+        /* Threads that pause come to some hundred of these in a test. */
+        if (__atomic_add_fetch(&failed, 1, __ATOMIC_RELAXED) > 20000) mark("poll-spins");
+        return (int)fail(ENOMEM);
+    }
+    return REAL(poll)(fds, count, timeout_ms);
+}
+
+ssize_t read(int fd, void *buffer, size_t count) {
+    if (fd > STDERR_FILENO) {
+        if (is_wanted("read-pipe-EIO") && is_kind(fd, S_IFIFO)) return fail(EIO);
+        if (is_wanted("read-terminal-EIO") && is_kind(fd, S_IFCHR)) return fail(EIO);
+    }
+    return REAL(read)(fd, buffer, count);
+}
+
+int tcgetattr(int fd, struct termios *modes) {
+    if (is_wanted("tcgetattr-EIO")) return (int)fail(EIO);
+    return REAL(tcgetattr)(fd, modes);
 }

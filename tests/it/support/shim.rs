@@ -42,4 +42,9 @@ impl Shim {
     pub(crate) fn begin(&self, fault: &str) {
         self.scratch.write(fault, "");
     }
+
+    /// From now on it does not fail any more.
+    pub(crate) fn end(&self, fault: &str) {
+        std::fs::remove_file(self.scratch.join(fault)).expect("it was begun");
+    }
 }
