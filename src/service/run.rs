@@ -18,7 +18,7 @@ use crate::sys::errno;
 use crate::sys::fd::{AsFd, OwnedFd};
 use crate::sys::host::User;
 use crate::sys::pipe::{new_input_pipe, new_pipe};
-use crate::sys::process::{Child, Exit, Spawn, Standard, signal_name, spawn};
+use crate::sys::process::{Child, Exit, Spawn, SpawnError, Standard, signal_name, spawn};
 use crate::sys::pty;
 use crate::sys::signal::Ask;
 
@@ -116,7 +116,8 @@ pub fn start(order: Order, user: &User) -> Result<Started, Refusal> {
             let running = Some((child, order.slot));
             Ok(Started::Running(Job { running, is_at_terminal, out: Some(out), err, input }))
         }
-        Err(error) => match error.raw_os_error() {
+        Err(SpawnError::Failed(error)) => Err(refusal_of(&error)),
+        Err(SpawnError::Refused(error)) => match error.raw_os_error() {
             Some(errno::ENOENT | errno::ENOTDIR) => Ok(Started::NotRun(127)),
             Some(errno::EACCES | errno::ENOEXEC) => Ok(Started::NotRun(126)),
             _ => Err(refusal_of(&error)),

@@ -16,6 +16,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 
 use super::signal::Ask;
+pub use super::vfork::SpawnError;
 use super::vfork::{self, Plan};
 use super::{family, host, orphans, retry, signal};
 
@@ -108,9 +109,7 @@ pub fn id() -> u32 {
 /// is at its default, none blocked; it has the limit on descriptors that landline was started with,
 /// and no descriptor past 2, given that all others are close-on-exec (`seal_descriptors`).
 /// Returns once the program runs, and blocks until then.
-/// ENOENT, EACCES, ENOEXEC, E2BIG …: execve(2) refused it; EAGAIN, ENOMEM: no more processes;
-/// EMFILE, ENFILE: no more descriptors.
-pub fn spawn(spawn: &Spawn<'_>) -> io::Result<Child> {
+pub fn spawn(spawn: &Spawn<'_>) -> Result<Child, SpawnError> {
     let given = match spawn.standard {
         Standard::Streams { input: Some(input), output, error } => [input, output, error],
         Standard::Streams { input: None, output, error } => [empty_input()?, output, error],

@@ -12,7 +12,8 @@
 //!    none is let through before its handling is the default one: no handler ever runs in it.
 //! 3. It calls nothing but what signal-safety(7) allows: it allocates nothing, takes no lock,
 //!    cannot panic, and never returns.
-//! 4. Of our memory it writes its stack, `Plan::failure`, and the errno of the thread that waits.
+//! 4. Of our memory it writes its stack, two atomics of `Attempt`, and the errno of the thread that
+//!    waits.
 //!
 //! An emulator may lend the child a copy of the memory instead (qemu-user, valgrind). All works
 //! then but that a program which cannot be run looks like one that exited with 127.
@@ -23,7 +24,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::ptr;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use nix::errno::Errno;
 
@@ -60,27 +61,46 @@ pub(super) struct Plan<'a> {
     pub(super) descriptors_max: Option<libc::rlim_t>,
 }
 
+/// Why a process was not started.
+#[derive(Debug)]
+pub enum SpawnError {
+    /// execve(2) refused the program. ENOENT, EACCES, ENOEXEC, E2BIG ….
+    Refused(io::Error),
+    /// Anything before that failed, whatever the program is. EAGAIN, ENOMEM: no more processes;
+    /// EMFILE, ENFILE: no more descriptors.
+    Failed(io::Error),
+}
+
+impl From<io::Error> for SpawnError {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// A plan, and the errno by which it failed, 0 for none, which the child leaves here.
 struct Attempt<'a> {
     plan: &'a Plan<'a>,
     failure: AtomicI32,
+    /// Whether all but execve(2) succeeded.
+    has_prepared: AtomicBool,
 }
 
 /// Has a child carry out `plan`: its process id, and a descriptor of it (`CLONE_PIDFD`,
 /// close-on-exec) that is readable once it has ended. Returns when the program runs. The errno of
 /// what failed, in clone(2) or in the child, which is reaped then.
-pub(super) fn start(plan: &Plan<'_>) -> io::Result<(libc::pid_t, OwnedFd)> {
+pub(super) fn start(plan: &Plan<'_>) -> Result<(libc::pid_t, OwnedFd), SpawnError> {
     debug_assert!(plan.arguments.last().is_some_and(|last| last.is_null()));
     debug_assert!(plan.environment.last().is_some_and(|last| last.is_null()));
-    let attempt = Attempt { plan, failure: AtomicI32::new(0) };
+    let (failure, has_prepared) = (AtomicI32::new(0), AtomicBool::new(false));
+    let attempt = Attempt { plan, failure, has_prepared };
     let (pid, pidfd) = clone(&attempt)?;
-    match attempt.failure.load(Ordering::Relaxed) {
-        0 => Ok((pid, pidfd)),
-        errno => {
-            reap(&pidfd);
-            Err(io::Error::from_raw_os_error(errno))
-        }
-    }
+    let error = match attempt.failure.load(Ordering::Relaxed) {
+        0 => return Ok((pid, pidfd)),
+        errno => io::Error::from_raw_os_error(errno),
+    };
+    reap(&pidfd);
+    let is_refused = attempt.has_prepared.load(Ordering::Relaxed);
+    Err(if is_refused { SpawnError::Refused(error) } else { SpawnError::Failed(error) })
 }
 
 fn clone(attempt: &Attempt<'_>) -> io::Result<(libc::pid_t, OwnedFd)> {
@@ -93,7 +113,7 @@ fn clone(attempt: &Attempt<'_>) -> io::Result<(libc::pid_t, OwnedFd)> {
     let nothing = ptr::null_mut::<libc::c_void>();
     let blocked = Blocked::all();
     // SAFETY: by the invariants above. The child has all of `stack`, which nothing else touches,
-    // and `attempt`, whose one field that is written is an atomic; all three, and `pidfd`, outlive
+    // and `attempt`, whose fields that are written are atomics; all three, and `pidfd`, outlive
     // the child's stay, since this thread stands still. The last two arguments are not looked at
     // with these flags.
     let pid = Errno::result(unsafe {
@@ -120,13 +140,13 @@ fn reap(pidfd: &OwnedFd) {
 extern "C" fn child(attempt: *mut libc::c_void) -> libc::c_int {
     // SAFETY: `clone` above passed a reference to an `Attempt`, which outlives this process's stay.
     let attempt = unsafe { &*attempt.cast_const().cast::<Attempt<'_>>() };
-    let Err(errno) = become_program(attempt.plan);
+    let Err(errno) = become_program(attempt.plan, &attempt.has_prepared);
     attempt.failure.store(errno as i32, Ordering::Relaxed);
     // SAFETY: ends this process alone, and runs nothing of ours.
     unsafe { libc::_exit(STATUS_NOT_RUN) }
 }
 
-fn become_program(plan: &Plan<'_>) -> Result<Infallible, Errno> {
+fn become_program(plan: &Plan<'_>, has_prepared: &AtomicBool) -> Result<Infallible, Errno> {
     // SAFETY: all of these take numbers alone, and act on this process, whose descriptors and
     // groups are its own.
     unsafe {
@@ -150,6 +170,7 @@ fn become_program(plan: &Plan<'_>) -> Result<Infallible, Errno> {
         super::signal::set_default(*signal);
     }
     unblock_all();
+    has_prepared.store(true, Ordering::Relaxed);
     // SAFETY: the three are strings and arrays of strings as execve(2) wants them, by `Plan`.
     unsafe {
         libc::execve(plan.program.as_ptr(), plan.arguments.as_ptr(), plan.environment.as_ptr())
@@ -167,4 +188,54 @@ fn limit_descriptors(wanted: libc::rlim_t) -> Result<(), Errno> {
         Errno::result(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::super::scratch::deny;
+    use super::*;
+
+    impl From<SpawnError> for io::Error {
+        fn from(error: SpawnError) -> Self {
+            let (SpawnError::Refused(error) | SpawnError::Failed(error)) = error;
+            error
+        }
+    }
+
+    /// Why `program` cannot be started: whether it was refused, and the errno.
+    fn why(program: &CStr) -> Option<(bool, Option<i32>)> {
+        let started = start(&Plan {
+            program,
+            arguments: &[program.as_ptr(), ptr::null()],
+            environment: &[ptr::null()],
+            standard: [libc::STDERR_FILENO; 3],
+            has_terminal: false,
+            altered: &[],
+            parent: nix::unistd::getpid().as_raw(),
+            descriptors_max: None,
+        });
+        match started {
+            Ok((_, pidfd)) => {
+                reap(&pidfd);
+                None
+            }
+            Err(SpawnError::Refused(error)) => Some((true, error.raw_os_error())),
+            Err(SpawnError::Failed(error)) => Some((false, error.raw_os_error())),
+        }
+    }
+
+    #[test]
+    fn what_fails_before_execve_is_no_word_on_the_program() {
+        assert_eq!(why(c"/bin/true"), None);
+        assert_eq!(why(c"/no/such/program"), Some((true, Some(libc::ENOENT))));
+        assert_eq!(why(c"/dev/null"), Some((true, Some(libc::EACCES))));
+        for number in [libc::SYS_clone, libc::SYS_setsid, libc::SYS_prctl, libc::SYS_dup2] {
+            let failed =
+                thread::spawn(move || deny(number, Errno::EACCES).map(|()| why(c"/bin/true")));
+            let failed = failed.join().expect("it does not panic").expect("a filter is taken");
+            assert_eq!(failed, Some((false, Some(libc::EACCES))), "call {number}");
+        }
+    }
 }

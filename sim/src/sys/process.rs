@@ -41,6 +41,21 @@ pub enum Standard<'a> {
     Terminal(BorrowedFd<'a>),
 }
 
+/// Why a process was not started.
+#[derive(Debug)]
+pub enum SpawnError {
+    /// execve(2) refused the program.
+    Refused(io::Error),
+    /// Anything before that failed, whatever the program is.
+    Failed(io::Error),
+}
+
+impl From<io::Error> for SpawnError {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -85,7 +100,7 @@ pub fn seal_descriptors() -> io::Result<()> {
 
 /// Starts a process, and blocks until its program runs. Until then it has all descriptors that the
 /// server has.
-pub fn spawn(spawn: &Spawn<'_>) -> io::Result<Child> {
+pub fn spawn(spawn: &Spawn<'_>) -> Result<Child, SpawnError> {
     enter("clone");
     let (pid, pidfd) = with(|kernel| clone(kernel, spawn))?;
     let us = with(|kernel| *kernel.random.pick(&[0, 100, 2_000, 50_000]));
@@ -99,7 +114,8 @@ pub fn spawn(spawn: &Spawn<'_>) -> io::Result<Child> {
         }
         became
     });
-    became.map(|_| Child { pid, pidfd, is_reaped: AtomicBool::new(false) })
+    became.map_err(SpawnError::Refused)?;
+    Ok(Child { pid, pidfd, is_reaped: AtomicBool::new(false) })
 }
 
 fn clone(kernel: &mut Kernel, spawn: &Spawn<'_>) -> io::Result<(Pid, OwnedFd)> {
