@@ -17,6 +17,17 @@ use crate::sys::epoll::{Epoll, Interest};
 use crate::sys::fd::{BorrowedFd, OwnedFd};
 use crate::sys::{pipe, pty};
 
+/// Whether more may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Last {
+    /// It may.
+    Open,
+    /// The peer said that there is no more.
+    Said,
+    /// That was typed too, at a terminal.
+    Typed,
+}
+
 /// Input of one command.
 #[derive(Debug)]
 pub(crate) struct Intake {
@@ -26,19 +37,26 @@ pub(crate) struct Intake {
     kept: Vec<u8>,
     /// How much of `kept` was taken.
     taken: usize,
-    /// The peer said that there is no more.
-    is_ended: bool,
+    last: Last,
     is_terminal: bool,
     /// What was typed last ended a line.
     is_line_start: bool,
+    /// Why some of it could not be passed on, until that is taken.
+    failure: Option<io::Error>,
 }
 
 impl Intake {
     /// Nothing came yet, for a command that is being started.
     pub(crate) fn new(is_terminal: bool) -> Self {
         let (end, kept) = (None, Vec::new());
-        let (is_ended, is_line_start) = (false, true);
-        Self { end, kept, taken: 0, is_ended, is_terminal, is_line_start }
+        let (taken, last, is_line_start, failure) = (0, Last::Open, true, None);
+        Self { end, kept, taken, last, is_terminal, is_line_start, failure }
+    }
+
+    /// Why some of it was lost before the command took it, if it was: the command is not to be
+    /// taken for one that had all its input.
+    pub(crate) fn take_failure(&mut self) -> Option<io::Error> {
+        self.failure.take()
     }
 
     pub(crate) fn is_terminal(&self) -> bool {
@@ -53,7 +71,7 @@ impl Intake {
 
     /// Bytes came.
     pub(crate) fn on_bytes(&mut self, bytes: &[u8]) {
-        if self.is_over() || self.is_ended {
+        if self.is_over() || self.last != Last::Open {
             return;
         }
         let taken = if self.kept.is_empty() { self.write(bytes) } else { 0 };
@@ -64,7 +82,9 @@ impl Intake {
 
     /// No more bytes come.
     pub(crate) fn on_end(&mut self) {
-        self.is_ended = true;
+        if self.last == Last::Open {
+            self.last = Last::Said;
+        }
         self.on_writable();
     }
 
@@ -78,7 +98,7 @@ impl Intake {
             return;
         }
         self.taken = 0;
-        if self.is_ended {
+        if self.last != Last::Open && !self.is_over() {
             self.finish();
         }
     }
@@ -111,16 +131,18 @@ impl Intake {
         self.end.as_ref().is_some_and(|end| end.open().is_none())
     }
 
-    /// Says how much of `bytes` was taken; where nobody is left to read, closes.
+    /// Says how much of `bytes` was taken. Closes if nobody is left to read, or if it fails.
     fn write(&mut self, bytes: &[u8]) -> usize {
+        let write = if self.is_terminal { pty::write } else { pipe::write };
         let mut taken = 0;
         while let Some(fd) = self.open()
             && taken < bytes.len()
         {
-            match pipe::write(fd, &bytes[taken..]) {
+            match write(fd, &bytes[taken..]) {
                 Ok(count) => taken += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => self.close(),
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.close(),
+                Err(error) => self.fail(error),
             }
         }
         if let Some(last) = bytes[..taken].last() {
@@ -132,12 +154,24 @@ impl Intake {
     /// All was said and sent. A terminal does not end: its reader is told as a person would. In the
     /// middle of a line that takes two of the same keys: the first one sends what was typed of it.
     fn finish(&mut self) {
-        if let Some(fd) = self.open() {
-            let key = if self.is_terminal { pty::end_of_input(fd) } else { Vec::new() };
-            let count = if self.is_line_start { 1 } else { 2 };
-            self.write(&key.repeat(count));
-            self.close();
+        let Some(fd) = self.open() else { return };
+        if !self.is_terminal || self.last == Last::Typed {
+            return self.close();
         }
+        match pty::end_of_input(fd) {
+            Ok(key) => {
+                // What the terminal does not take now is kept, as all that is typed.
+                self.last = Last::Typed;
+                self.kept = key.repeat(if self.is_line_start { 1 } else { 2 });
+                self.on_writable();
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        self.failure = Some(error);
+        self.close();
     }
 
     /// The command takes no more.

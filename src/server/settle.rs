@@ -9,6 +9,7 @@ use super::connection::{Connection, Fate, Task, Why};
 use super::desk::Desk;
 use super::download::truncated;
 use super::drive::cancelled;
+use super::intake::Intake;
 use super::log::{Field, Level};
 use crate::protocol::effect::Outcome;
 use crate::protocol::refusal::{Code, Refusal};
@@ -23,9 +24,22 @@ impl Connection {
     /// Sends what can be sent now.
     pub(crate) fn flush(&mut self, desk: &mut Desk, scratch: &mut [u8]) {
         self.flags.is_cut_short = false;
+        self.look_at_intake(desk);
         self.send_queued(desk, scratch);
         if self.presence.gone().is_some() {
             self.work_off(desk);
+        }
+    }
+
+    /// A command whose input was lost on its way is ended: its reply is not to look whole.
+    fn look_at_intake(&mut self, desk: &mut Desk) {
+        if let Some(Task::Command(command)) = self.task.as_deref_mut()
+            && let Some(error) = command.intake().and_then(Intake::take_failure)
+        {
+            let fields: [Field<'_>; 2] = [("peer", &self.peer), ("why", &error)];
+            desk.common.log.say(Level::Error, "a command's input could not be passed on", &fields);
+            let text = "the command's input could not be passed on";
+            command.stop(desk, Refusal::new(Code::Internal, text));
         }
     }
 

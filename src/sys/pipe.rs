@@ -27,8 +27,8 @@ pub fn new_input_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((read, write))
 }
 
-/// Writes to a pipe or terminal (write(2)): how much of `bytes` it took. EAGAIN: it takes nothing
-/// now; EPIPE, and EIO of a terminal: nobody is left to read it.
+/// Writes to a pipe (write(2)): how much of `bytes` it took. EAGAIN: it takes nothing now; EPIPE:
+/// nobody is left to read it. Of a terminal: `pty::write`.
 pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     retry(|| nix::unistd::write(fd, bytes))
 }

@@ -10,7 +10,11 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 
-use super::retry;
+use super::{poll, retry};
+
+/// How often a call is made that fails though the terminal has not hung up: somebody may have
+/// opened it between that call and the look at it.
+const TRIES: usize = 2;
 
 /// A terminal of this size in characters, master first. The master does not block; the slave is a
 /// description of its own, and does, as a command expects. Both are close-on-exec. ENOENT, ENODEV:
@@ -48,29 +52,54 @@ pub fn resize(master: BorrowedFd<'_>, columns: u16, rows: u16) {
 
 /// What has to be typed for the terminal's reader to see the end of input: its end-of-file
 /// character (VEOF, termios(3)), and nothing where lines are not being edited.
-pub fn end_of_input(master: BorrowedFd<'_>) -> Vec<u8> {
+pub fn end_of_input(master: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     let mut modes = std::mem::MaybeUninit::<libc::termios>::uninit();
     // SAFETY: tcgetattr fills `modes`, or fails.
-    if unsafe { libc::tcgetattr(master.as_raw_fd(), modes.as_mut_ptr()) } != 0 {
-        return Vec::new();
-    }
+    retry(|| Errno::result(unsafe { libc::tcgetattr(master.as_raw_fd(), modes.as_mut_ptr()) }))?;
     // SAFETY: it succeeded.
     let modes = unsafe { modes.assume_init() };
-    if modes.c_lflag & libc::ICANON == 0 { Vec::new() } else { vec![modes.c_cc[libc::VEOF]] }
+    let edits_lines = modes.c_lflag & libc::ICANON != 0;
+    Ok(if edits_lines { vec![modes.c_cc[libc::VEOF]] } else { Vec::new() })
 }
 
-/// Reads what the terminal shows (read(2)); 0 once nobody has it open any more (EIO). EAGAIN:
-/// nothing now.
+/// Reads what the terminal shows (read(2)); 0 once nobody has it open any more. EAGAIN: nothing
+/// now; EIO: it failed though somebody has it open.
 pub fn read(master: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-    match retry(|| nix::unistd::read(master, buffer)) {
-        Err(error) if error.raw_os_error() == Some(libc::EIO) => Ok(0),
-        other => other,
+    Ok(unless_hung_up(master, || nix::unistd::read(master, buffer))?.unwrap_or(0))
+}
+
+/// Types `bytes` (write(2)): how many of them the terminal took. EAGAIN: it takes nothing now;
+/// EPIPE: nobody has it open any more; EIO: it failed though somebody has it open.
+pub fn write(master: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    let written = unless_hung_up(master, || nix::unistd::write(master, bytes))?;
+    Ok(written.ok_or(Errno::EPIPE)?)
+}
+
+/// Makes a call of which EIO may say that nobody has the terminal open any more; `None` if that is
+/// so (poll(2) says POLLHUP), and EIO if it is not.
+fn unless_hung_up<T>(
+    master: BorrowedFd<'_>,
+    mut call: impl FnMut() -> nix::Result<T>,
+) -> io::Result<Option<T>> {
+    let is_io_error = |error: &io::Error| error.raw_os_error() == Some(libc::EIO);
+    let mut tries = 1;
+    loop {
+        match retry(&mut call) {
+            Err(error) if is_io_error(&error) => {
+                let is_hung_up = poll::wait_any(&[(master, false, false)], Some(0))? == [true];
+                if is_hung_up || tries == TRIES {
+                    return if is_hung_up { Ok(None) } else { Err(error) };
+                }
+                tries += 1;
+            }
+            other => return other.map(Some),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{pipe, scratch};
+    use super::super::scratch;
     use super::*;
 
     #[test]
@@ -79,15 +108,33 @@ mod tests {
         let mut shown = [0; 64];
         let nothing = read(master.as_fd(), &mut shown).map_err(|error| error.kind());
         assert_eq!(nothing, Err(io::ErrorKind::WouldBlock));
-        assert_eq!(pipe::write(master.as_fd(), b"ab\n")?, 3);
+        assert_eq!(write(master.as_fd(), b"ab\n")?, 3);
         let mut line = [0; 8];
         assert_eq!(nix::unistd::read(&slave, &mut line)?, 3);
         let count = read(master.as_fd(), &mut shown)?;
         assert_eq!(&shown[..count], b"ab\r\n");
-        assert_eq!(end_of_input(master.as_fd()), [4]);
+        assert_eq!(end_of_input(master.as_fd())?, [4]);
         drop(slave);
         scratch::wait_closed(master.as_fd())?;
         assert_eq!(read(master.as_fd(), &mut shown)?, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn an_error_is_the_end_only_if_the_terminal_has_hung_up() -> io::Result<()> {
+        let (master, slave) = new_pty(80, 24)?;
+        let mut fails = 1;
+        let once = || {
+            fails -= 1;
+            if fails == 0 { Err(Errno::EIO) } else { Ok(7) }
+        };
+        assert_eq!(unless_hung_up(master.as_fd(), once)?, Some(7));
+        let always = || Err::<usize, _>(Errno::EIO);
+        let failed = unless_hung_up(master.as_fd(), always).map_err(|error| error.raw_os_error());
+        assert_eq!(failed, Err(Some(libc::EIO)));
+        drop(slave);
+        scratch::wait_closed(master.as_fd())?;
+        assert_eq!(unless_hung_up(master.as_fd(), always)?, None);
         Ok(())
     }
 }

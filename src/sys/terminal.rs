@@ -90,12 +90,12 @@ mod tests {
     fn raw_mode_lets_each_key_through_and_ends_with_its_owner() -> io::Result<()> {
         let (master, slave) = pty::new_pty(100, 30)?;
         assert_eq!(size(slave.as_fd()), Some((100, 30)));
-        assert_eq!(pty::end_of_input(slave.as_fd()), [4]);
+        assert_eq!(pty::end_of_input(slave.as_fd())?, [4]);
         let raw = RawMode::begin(slave.as_fd())?;
         // No line is edited any more.
-        assert_eq!(pty::end_of_input(slave.as_fd()), []);
+        assert_eq!(pty::end_of_input(slave.as_fd())?, []);
         drop(raw);
-        assert_eq!(pty::end_of_input(slave.as_fd()), [4]);
+        assert_eq!(pty::end_of_input(slave.as_fd())?, [4]);
         drop(master);
         Ok(())
     }

@@ -4,21 +4,30 @@
 use nix::sys::signal::Signal;
 
 use crate::support::shim::Shim;
-use crate::support::{Server, process, wait_until};
+use crate::support::{FramedPeer, Peer, Scratch, Server, process, wait_until};
 
 /// A server that runs commands, and faults to come.
 struct Faulty {
     shim: Shim,
     server: Server,
+    scratch: Scratch,
 }
 
 impl Faulty {
     #[track_caller]
     fn new() -> Self {
-        let shim = Shim::new();
-        let args = ["-l", "line@0", "--run", "shell"];
+        let (shim, scratch) = (Shim::new(), Scratch::new());
+        let unix = format!("line@unix:{}", scratch.text("socket"));
+        let args = ["-l", "line@0", "-l", "exec@0", "-l", &unix, "--run", "shell"];
         let server = Server::start_with(shim.program(), &args);
-        Self { shim, server }
+        Self { shim, server, scratch }
+    }
+
+    /// A framed peer of each family.
+    #[track_caller]
+    fn framed(&self) -> [FramedPeer; 2] {
+        let unix = Peer::unix(&self.scratch.join("socket"));
+        [self.server.framed(), FramedPeer::negotiate(unix).0]
     }
 
     #[track_caller]
@@ -51,4 +60,87 @@ fn a_log_and_the_ends_of_commands_outlast_a_lack_of_memory() {
     faulty.shim.begin("poll-ENOMEM");
     assert_eq!(faulty.server.stop().code(), Some(0));
     faulty.server.expect_log("stopped");
+}
+
+#[test]
+fn a_command_whose_input_is_lost_fails_though_it_ends_well() {
+    let cases = [
+        ("write-pipe-ENOMEM", "run@in cat", "in 5\nhello"),
+        ("write-pipe-ENOMEM", "run@in cat >&2", "in 5\nhelloeof 0\n"),
+        ("write-terminal-EIO", "run@pty read x; echo got $x", "in 4\nyes\n"),
+        ("tcgetattr-EIO", "run@pty cat", "eof 0\n"),
+    ];
+    for (fault, request, input) in cases {
+        let faulty = Faulty::new();
+        for mut peer in faulty.framed() {
+            // What is told before the fault is passed on.
+            peer.say(format!("run@in read x; echo $x\nin 3\nok\n{request}\n"));
+            assert_eq!(peer.expect_reply().joined("out"), b"ok\n");
+            faulty.shim.begin(fault);
+            peer.say(input);
+            let reply = peer.expect_reply();
+            assert_eq!(reply.last.kind, "fail", "{fault}: {:?}", reply.last);
+            assert_eq!(reply.last.key("code"), "internal", "{fault}");
+            peer.expect_in_step();
+            faulty.shim.end(fault);
+        }
+        faulty.expect_no_child();
+        faulty.server.expect_log("a command's input could not be passed on");
+    }
+}
+
+#[test]
+fn a_command_that_closed_its_input_is_none_whose_input_was_lost() {
+    let faulty = Faulty::new();
+    let mut peer = faulty.server.framed();
+    let go = faulty.scratch.text("go");
+    peer.say(format!("run@in exec <&-; echo closed; until [ -e {go} ]; do :; done; exit 3\n"));
+    assert_eq!(peer.expect_own().text(), "closed\n");
+    let input = format!("in 100000\n{}eof 0\n", "x".repeat(100_000));
+    faulty.server.hear(&mut peer.peer, input.as_bytes());
+    faulty.scratch.write("go", "");
+    assert_eq!(peer.expect_done().key("exit"), "3");
+}
+
+#[test]
+fn output_that_cannot_be_read_cuts_its_reply() {
+    for (fault, request) in [("read-pipe-EIO", "run@in"), ("read-terminal-EIO", "run@pty")] {
+        let faulty = Faulty::new();
+        for mut peer in faulty.framed() {
+            peer.say(format!("{request} echo on; read x; echo more; exec sleep 1000\n"));
+            peer.expect_own();
+            faulty.shim.begin(fault);
+            peer.say("in 1\n\n");
+            let came = peer.peer.expect_gone();
+            let came = String::from_utf8_lossy(&came).into_owned();
+            assert!(!came.contains("done "), "{fault}: {came}");
+            faulty.shim.end(fault);
+        }
+        faulty.expect_no_child();
+    }
+}
+
+#[test]
+fn a_command_that_cannot_be_waited_for_cuts_its_reply() {
+    for fault in ["epoll_ctl-ADD-ENOMEM", "epoll_ctl-MOD-ENOMEM", "epoll_ctl-ENOSPC"] {
+        for service in ["line", "unix", "exec"] {
+            let faulty = Faulty::new();
+            let mut peer = match service {
+                "unix" => Peer::unix(&faulty.scratch.join("socket")),
+                _ => faulty.server.peer(service),
+            };
+            if service != "exec" {
+                peer.expect_in_step();
+            }
+            faulty.shim.begin(fault);
+            // More than the socket takes, so that it is waited for too.
+            let command = "head -c 64000000 /dev/zero";
+            let head = if service == "exec" { "" } else { "run " };
+            peer.say(format!("{head}{command}\n"));
+            peer.half_close();
+            let came = peer.expect_reset();
+            assert!(came.len() < 64_000_000, "{fault} {service}");
+            faulty.expect_no_child();
+        }
+    }
 }

@@ -45,9 +45,21 @@ pub fn resize(master: BorrowedFd<'_>, columns: u16, rows: u16) {
 }
 
 /// What has to be typed for the terminal's reader to see the end of input.
-pub fn end_of_input(master: BorrowedFd<'_>) -> Vec<u8> {
+pub fn end_of_input(master: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     enter("ioctl");
-    with(|kernel| master_of(kernel, master).map_or(Vec::new(), |_| vec![END_OF_INPUT]))
+    with(|kernel| match master_of(kernel, master) {
+        Some(_) => Ok(vec![END_OF_INPUT]),
+        None => Err(os(libc::ENOTTY)),
+    })
+}
+
+/// Types `bytes`. EAGAIN: it takes nothing now; EPIPE: nobody has it open any more.
+pub fn write(master: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    enter("write");
+    with(|kernel| {
+        let pty = master_of(kernel, master).ok_or_else(|| os(libc::EBADF))?;
+        kernel.pty_master_write(pty, bytes).map_err(os)
+    })
 }
 
 /// Reads what the terminal shows; 0 once nobody has it open any more. EAGAIN: nothing now.
