@@ -2,25 +2,10 @@
 
 use super::expect::{Form, Last, Piece, Reply};
 use super::request::{Deed, Request, exact, framed, plain, request};
-use super::scene::Scene;
+use super::scene::{FILES, Scene, content};
 use crate::kernel::process::output_bytes;
 use crate::kernel::random::Random;
 use crate::protocol::speech::Service;
-
-/// Files in the root: name, size.
-pub const FILES: [(&str, usize); 6] = [
-    ("a.txt", 12),
-    ("empty", 0),
-    ("small", 3_000),
-    ("sub/nine thousand", 9_000),
-    ("big", 70_000),
-    ("bigger", 300_000),
-];
-
-/// The content of a file.
-pub fn content(name: &str, size: usize) -> Vec<u8> {
-    output_bytes(name, size)
-}
 
 /// Writes what one client says.
 pub struct Author<'a> {

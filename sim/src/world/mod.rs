@@ -11,6 +11,7 @@
 //! 3. Everything ends within a bounded number of steps and a bounded time.
 
 mod author;
+mod cast;
 mod client;
 mod compare;
 mod expect;
@@ -83,7 +84,7 @@ pub fn run(seed: u64, bounds: &Bounds, is_kept: bool) -> Result<Report, String> 
     kernel.trace.is_kept = is_kept;
     let scene = Scene::draw(&mut random, bounds, &mut kernel);
     let machine = Machine::start(kernel);
-    let (config, clients) = (scene.config.clone(), scene.clients(&mut random));
+    let (config, clients) = (scene.config.clone(), cast::clients(&scene, &mut random));
     let settings = config.settings.clone();
     let main = spawn("main", move || {
         let ended = server::serve(&config, &|| Ok(settings.clone()));

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::author::{Author, FILES, content};
-use super::client::{Client, Leaves};
 use super::expect::FAULT_CODES;
 use crate::kernel::Kernel;
+use crate::kernel::process::output_bytes;
 use crate::kernel::random::Random;
 use crate::protocol::session::Uploads;
 use crate::protocol::speech::{Service, Speech};
@@ -54,7 +53,23 @@ pub struct Scene {
     pub has_nasty: bool,
 }
 
-const SERVICES: [Service; 6] =
+/// Files in the root: name, size.
+pub const FILES: [(&str, usize); 6] = [
+    ("a.txt", 12),
+    ("empty", 0),
+    ("small", 3_000),
+    ("sub/nine thousand", 9_000),
+    ("big", 70_000),
+    ("bigger", 300_000),
+];
+
+/// The content of a file.
+pub fn content(name: &str, size: usize) -> Vec<u8> {
+    output_bytes(name, size)
+}
+
+/// The services, one TCP and one Unix listener for each.
+pub const SERVICES: [Service; 6] =
     [Service::Line, Service::Chat, Service::Talk, Service::Exec, Service::Hello, Service::Echo];
 
 impl Scene {
@@ -123,23 +138,5 @@ impl Scene {
             (false, true) => &["timeout"],
             (false, false) => &[],
         }
-    }
-
-    /// Who comes.
-    pub fn clients(&self, random: &mut Random) -> Vec<Client> {
-        (0..self.clients).map(|number| self.client(number, random)).collect()
-    }
-
-    fn client(&self, number: usize, random: &mut Random) -> Client {
-        let place = *random.pick(&[0, 0, 0, 0, 0, 1, 2, 3, 4, 5]);
-        let is_unix = random.one_in(3);
-        let requests = Author::new(random, self, number).requests(SERVICES[place]);
-        let leaves = match random.below(10) {
-            0..=3 => Leaves::HalfClose,
-            4..=6 => Leaves::Last,
-            7 | 8 => Leaves::Close,
-            _ => Leaves::Reset,
-        };
-        Client::new(number, 2 * place + usize::from(is_unix), is_unix, requests, leaves, random)
     }
 }
