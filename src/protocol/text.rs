@@ -228,4 +228,42 @@ mod tests {
         Civil::from_unix(-1).write(&mut out);
         assert_eq!(out, "1969-12-31 23:59:59");
     }
+
+    #[test]
+    fn dates_follow_each_other_as_on_a_calendar() {
+        // From 1600-02-28 on, over more than two cycles of 400 years.
+        let (mut year, mut month, mut day) = (1600, 2, 28);
+        for days in -135_082..170_000 {
+            let civil = Civil::from_unix(days * 86_400);
+            assert_eq!((civil.year, civil.month, civil.day), (year, month, day), "{days}");
+            let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let last = match month {
+                2 => 28 + u8::from(is_leap),
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+            day += 1;
+            if day > last {
+                (day, month) = (1, month + 1);
+            }
+            if month > 12 {
+                (month, year) = (1, year + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn times_of_a_day_are_told_to_the_second() {
+        let time = |unix_s| {
+            let civil = Civil::from_unix(unix_s);
+            (civil.day, civil.hour, civil.minute, civil.second)
+        };
+        assert_eq!(time(0), (1, 0, 0, 0));
+        assert_eq!(time(59), (1, 0, 0, 59));
+        assert_eq!(time(60), (1, 0, 1, 0));
+        assert_eq!(time(3_599), (1, 0, 59, 59));
+        assert_eq!(time(3_600), (1, 1, 0, 0));
+        assert_eq!(time(86_399), (1, 23, 59, 59));
+        assert_eq!(time(86_400), (2, 0, 0, 0));
+    }
 }

@@ -187,4 +187,17 @@ mod tests {
         let body = NOT_HTTP.split("\r\n\r\n").nth(1).expect("a head and a body");
         assert!(NOT_HTTP.contains(&format!("Content-Length: {}\r\n", body.len())));
     }
+
+    #[test]
+    fn users_are_listed_as_each_service_has_it() {
+        assert_eq!(users(""), "users:\n");
+        assert_eq!(users("alice bob"), "users: alice bob\n");
+        assert_eq!(
+            chat_users("alice bob", &stamp()),
+            "\t\t\t\t\t2020-12-17 20:08:03\n\t\t\t\t\tAvailable client: alice bob"
+        );
+        let alice = Name::parse(b"alice").expect("a good name");
+        let greeting = "connected to here as alice at 2020-12-17 20:08:03\n";
+        assert_eq!(connected("here", &alice, &stamp()), greeting);
+    }
 }

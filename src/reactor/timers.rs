@@ -54,10 +54,12 @@ mod tests {
     #[test]
     fn entries_come_up_in_order_and_not_before_they_are_due() {
         let mut timers = Timers::default();
+        assert!(timers.is_empty());
         for (due_ms, token) in [(30, 3), (10, 1), (20, 2)] {
             timers.push(due_ms, token);
         }
         assert_eq!(timers.pop_due(9), None);
+        assert!(!timers.is_empty());
         assert_eq!(timers.next_ms(), Some(10));
         assert_eq!((timers.pop_due(20), timers.pop_due(20)), (Some((10, 1)), Some((20, 2))));
         assert_eq!(timers.pop_due(20), None);

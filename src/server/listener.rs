@@ -192,3 +192,16 @@ fn is_without_v6(error: &io::Error) -> bool {
 fn refused(address: SocketAddr, error: &io::Error) -> StartError {
     StartError::system(&format!("--listen {address}: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_without_the_family_or_its_address_has_no_v6() {
+        let is_without = |errno| is_without_v6(&io::Error::from_raw_os_error(errno));
+        assert!(is_without(errno::EAFNOSUPPORT) && is_without(errno::EADDRNOTAVAIL));
+        assert!(!is_without(errno::EACCES) && !is_without(errno::EMFILE));
+        assert!(!is_without_v6(&io::Error::other("no number")));
+    }
+}

@@ -186,13 +186,28 @@ fn write_json(
 mod tests {
     use super::*;
 
-    fn line(format: LogFormat) -> String {
-        let (verbosity, dropped) = (Verbosity::Normal, AtomicU64::new(0));
+    /// A log without its thread.
+    fn quiet(format: LogFormat, verbosity: Verbosity) -> Log {
         let lines = Mailbox::new(9).expect("an eventfd");
         let written = Wake::new().expect("an eventfd");
-        let log = Log { lines, written, dropped, format, verbosity };
+        Log { lines, written, dropped: AtomicU64::new(0), format, verbosity }
+    }
+
+    fn line(format: LogFormat) -> String {
+        let log = quiet(format, Verbosity::Normal);
         let fields: [Field<'_>; 2] = [("peer", &"[::1]:5"), ("command", &"say \"hi\"\x1b\n")];
         log.line(1_608_235_613_000, Level::Info, "run", &fields)
+    }
+
+    #[test]
+    fn what_is_written_depends_on_how_much_is_wanted() {
+        let wanted = |verbosity| {
+            let log = quiet(LogFormat::Text, verbosity);
+            [Level::Error, Level::Info, Level::Debug].map(|level| log.wants(level))
+        };
+        assert_eq!(wanted(Verbosity::Quiet), [true, false, false]);
+        assert_eq!(wanted(Verbosity::Normal), [true, true, false]);
+        assert_eq!(wanted(Verbosity::Verbose), [true, true, true]);
     }
 
     #[test]

@@ -163,4 +163,15 @@ mod tests {
         said.answers.push((peer, Answer::Users("a ".repeat(500))));
         assert!(said.bytes() >= 2000 + places);
     }
+
+    #[test]
+    fn a_seat_is_of_its_own_count_and_given_back() {
+        let (users, scrapes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let seat = Seat::take(&users);
+        assert!(seat.is_of(&users) && !seat.is_of(&scrapes));
+        let another = Seat::take(&users);
+        assert_eq!(users.load(Ordering::Relaxed), 2);
+        drop((seat, another));
+        assert_eq!((users.load(Ordering::Relaxed), scrapes.load(Ordering::Relaxed)), (0, 0));
+    }
 }

@@ -431,5 +431,10 @@ mod tests {
         for name in [&b"a\nb"[..], b"a\tb", b"\x1b[m", b"\xff", b".hidden"] {
             assert!(!is_listable(name, false));
         }
+        // A file that is being uploaded is nobody's yet, where hidden ones are served too.
+        assert!(is_listable(b".hidden", true));
+        for name in [&b".landline-1-0.part"[..], b"a\tb", b"\xff"] {
+            assert!(!is_listable(name, true));
+        }
     }
 }

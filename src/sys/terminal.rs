@@ -108,4 +108,17 @@ mod tests {
         assert_eq!(raw, Err(Some(libc::ENOTTY)));
         Ok(())
     }
+
+    #[test]
+    fn modes_are_changed_while_lines_are_not_edited() -> io::Result<()> {
+        let (_master, slave) = pty::new_pty(80, 24)?;
+        let modes = Modes::of(slave.as_fd())?;
+        assert!(!modes.is_changed());
+        let raw = RawMode::begin(slave.as_fd())?;
+        assert!(modes.is_changed());
+        modes.restore();
+        assert!(!modes.is_changed());
+        drop(raw);
+        Ok(())
+    }
 }

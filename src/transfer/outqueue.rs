@@ -459,4 +459,40 @@ mod tests {
         assert_eq!(ended, Flush::SourceEnded { missing: 90 });
         assert!(queue.is_empty() && !queue.has_source());
     }
+
+    #[test]
+    fn an_empty_queue_gives_its_memory_back_and_no_other_does() {
+        let mut queue = OutQueue::default();
+        queue.push(b"hello".to_vec());
+        queue.release();
+        assert_eq!((queue.memory_bytes(), queue.segments.0.is_some()), (5, true));
+        let mut sink = Narrow { room: 99, taken: Vec::new(), calls: 0 };
+        assert_eq!(queue.flush(&mut sink, 1000).expect("no error"), Flush::Drained);
+        assert!(queue.segments.0.is_some());
+        queue.release();
+        assert!(queue.segments.0.is_none() && queue.is_empty());
+    }
+
+    #[test]
+    fn a_stall_begins_where_nothing_is_taken_and_anew_with_each_byte() {
+        let mut queue = OutQueue::default();
+        queue.push(b"hello".to_vec());
+        queue.note_stall(false, 10, 0);
+        assert_eq!(queue.stall(), None);
+        queue.note_stall(true, 20, 7);
+        assert_eq!(queue.stall(), Some(&Stall::new(20, 7)));
+        queue.note_stall(true, 30, 7);
+        assert_eq!(queue.stall(), Some(&Stall::new(20, 7)), "nothing was sent since");
+        assert_eq!(queue.stall_mut().copied(), Some(Stall::new(20, 7)));
+        queue.note_stall(true, 40, 8);
+        assert_eq!(queue.stall(), Some(&Stall::new(40, 8)), "a byte was");
+        queue.note_stall(false, 50, 8);
+        assert_eq!(queue.stall(), None);
+        // What is full and has nothing to take waits for nothing.
+        queue.note_stall(true, 60, 8);
+        let mut sink = Narrow { room: 99, taken: Vec::new(), calls: 0 };
+        assert_eq!(queue.flush(&mut sink, 1000).expect("no error"), Flush::Drained);
+        queue.note_stall(true, 70, 13);
+        assert_eq!(queue.stall(), None);
+    }
 }

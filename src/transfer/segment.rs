@@ -151,4 +151,24 @@ mod tests {
         assert_eq!((own.len(), own.block.capacity()), (CHUNK_BYTES_MAX, CHUNK_BYTES_MAX));
         assert!(!own.take_in(&range(&room, 0, 1)), "it is full");
     }
+
+    #[test]
+    fn a_small_part_of_a_large_block_does_not_keep_it() {
+        let large = Arc::new(vec![b'x'; 100 * SMALL_BYTES_MAX]);
+        let is_copied = |part: Shared| {
+            let (block, bytes) = (Arc::clone(&part.block), part.bytes().to_vec());
+            let lean = part.lean();
+            assert_eq!(lean.bytes(), bytes);
+            !Arc::ptr_eq(&lean.block, &block)
+        };
+        let part = large.len() / LEAN_FACTOR;
+        assert!(part > SMALL_BYTES_MAX + 1);
+        assert!(!is_copied(range(&large, 0, large.len())));
+        assert!(!is_copied(range(&large, 1, 1 + part)));
+        assert!(is_copied(range(&large, 1, part)), "one byte less than its share");
+        // Few bytes are copied, whatever their block is.
+        let small = Arc::new(vec![b'x'; SMALL_BYTES_MAX + 1]);
+        assert!(is_copied(range(&small, 0, SMALL_BYTES_MAX)));
+        assert!(!is_copied(range(&small, 0, SMALL_BYTES_MAX + 1)));
+    }
 }
