@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use nix::sys::signal::Signal;
 
 use crate::support::shim::Shim;
-use crate::support::{FramedPeer, Peer, Scratch, Server, process, wait_until};
+use crate::support::{FramedPeer, PATIENCE, Peer, Scratch, Server, process, wait_until};
 
 const MIB: u64 = 1 << 20;
 /// More than all socket buffers hold.
@@ -131,6 +131,23 @@ fn a_worker_that_fails_cuts_downloads_and_ends_the_process() {
             expect_cut(readers);
             assert_eq!(house.server.expect_exit().code(), Some(70), "{fault} {workers}");
         }
+    }
+}
+
+#[test]
+fn a_worker_that_fails_alone_ends_the_process_and_cuts_the_replies_of_all() {
+    for fault in ["epoll_wait-EBADF-worker-0", "epoll_wait-EBADF-worker-1"] {
+        let mut house = House::new(&["--workers", "2"]);
+        let mut readers = house.readers();
+        readers.extend(house.readers());
+        // Connections are dealt out in turn: each worker has some of these, and wakes.
+        let idle = [house.peers(), house.peers()];
+        house.shim.begin(fault);
+        for mut peer in idle.into_iter().flatten() {
+            peer.say_what_fits(b"hello\n", PATIENCE);
+        }
+        expect_cut(readers);
+        assert_eq!(house.server.expect_exit().code(), Some(70), "{fault}");
     }
 }
 

@@ -49,19 +49,24 @@ fn without_a_descriptor_a_client_is_told_to_try_again_and_later_ones_are_served(
 
 #[test]
 fn clients_that_cannot_be_accepted_keep_no_one_busy() {
-    let shim = Shim::new();
-    let server = Server::start_with(shim.program(), &["-l", "line@127.0.0.1:0"]);
-    let mut first = server.peer("line");
-    first.expect_in_step();
-    shim.begin("accept4-EMFILE");
-    let _waiting = server.peer("line");
-    server.expect_log("no descriptor is left");
-    let mut looks = 0;
-    wait_until("the server sleeps", || {
-        looks = if process::is_asleep(server.pid()) { looks + 1 } else { 0 };
-        looks == 20
-    });
-    first.expect_in_step();
+    for error in ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"] {
+        let (shim, fault) = (Shim::new(), format!("accept4-{error}"));
+        let server = Server::start_with(shim.program(), &["-l", "line@127.0.0.1:0"]);
+        let mut first = server.peer("line");
+        first.expect_in_step();
+        shim.begin(&fault);
+        let mut waiting = server.peer("line");
+        waiting.say("hello\n");
+        server.expect_log("no descriptor is left");
+        let mut looks = 0;
+        wait_until("the server sleeps", || {
+            looks = if process::is_asleep(server.pid()) { looks + 1 } else { 0 };
+            looks == 20
+        });
+        first.expect_in_step();
+        shim.end(&fault);
+        waiting.expect("hello\n");
+    }
 }
 
 #[test]

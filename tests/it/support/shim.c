@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -65,11 +66,17 @@ ssize_t preadv2(int fd, const struct iovec *pieces, int count, off_t offset, int
 
 int accept4(int fd, struct sockaddr *restrict address, socklen_t *restrict room, int flags) {
     if (is_wanted("accept4-EMFILE")) return (int)fail(EMFILE);
+    if (is_wanted("accept4-ENFILE")) return (int)fail(ENFILE);
+    if (is_wanted("accept4-ENOBUFS")) return (int)fail(ENOBUFS);
+    if (is_wanted("accept4-ENOMEM")) return (int)fail(ENOMEM);
     return REAL(accept4)(fd, address, room, flags);
 }
 
 int epoll_wait(int epoll, struct epoll_event *events, int room, int timeout_ms) {
+    char fault[64] = "epoll_wait-EBADF-", *thread = fault + 17;
     if (is_wanted("epoll_wait-EBADF")) return (int)fail(EBADF);
+    prctl(PR_GET_NAME, thread);
+    if (is_wanted(fault)) return (int)fail(EBADF);
     if (is_wanted("epoll_wait-lies")) return room + 1;
     return REAL(epoll_wait)(epoll, events, room, timeout_ms);
 }
