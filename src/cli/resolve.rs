@@ -141,8 +141,16 @@ fn limit(name: &str, text: Option<&str>, default: usize) -> Result<usize, String
     match number(text) {
         Some(0) => Ok(usize::MAX),
         Some(limit) => Ok(limit),
-        None => Err(format!("{name} {text}: write a whole number (0 means no limit)")),
+        None => Err(format!("{name} {text}: {}", not_taken(text, "a whole number"))),
     }
+}
+
+/// Why `text` is no limit, or no time, which is written as `what`.
+pub(super) fn not_taken(text: &str, what: &str) -> String {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return "too large; write less (0 means no limit)".to_owned();
+    }
+    format!("write {what} (0 means no limit)")
 }
 
 fn time_ms(name: &str, text: Option<&str>, default: u64) -> Result<u64, String> {
@@ -150,7 +158,7 @@ fn time_ms(name: &str, text: Option<&str>, default: u64) -> Result<u64, String> 
     match words::seconds_ms(text) {
         Some(0) => Ok(u64::MAX),
         Some(milliseconds) => Ok(milliseconds),
-        None => Err(format!("{name} {text}: write a number of seconds (0 means no limit)")),
+        None => Err(format!("{name} {text}: {}", not_taken(text, words::SECONDS))),
     }
 }
 
@@ -194,8 +202,15 @@ fn commands(typed: Option<&str>) -> Result<Commands, String> {
         None | Some("none") => Ok(Commands::Off),
         Some("shell") => Ok(Commands::Shell),
         Some(path) => {
-            let text = fs::read_to_string(path)
-                .map_err(|error| format!("--run {path}: {}", why(&error)))?;
+            let text = fs::read_to_string(path).map_err(|error| {
+                let advice = match error.kind() {
+                    io::ErrorKind::NotFound if !path.contains('/') => {
+                        "; write none, shell or the path of an allow-list"
+                    }
+                    _ => "",
+                };
+                format!("--run {path}: {}{advice}", why(&error))
+            })?;
             let list = AllowList::parse(&text).map_err(|why| format!("{path}: {why}"))?;
             Ok(Commands::List(list))
         }
@@ -204,6 +219,9 @@ fn commands(typed: Option<&str>) -> Result<Commands, String> {
 
 /// What went wrong, without the number that `io::Error` adds.
 pub(super) fn why(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return "it is no text in UTF-8".to_owned();
+    }
     let text = error.to_string();
     let end = text.find(" (os error").unwrap_or(text.len());
     text[..end].to_owned()
@@ -351,7 +369,8 @@ mod tests {
     fn wrong_values_are_answered_by_what_to_write() {
         let long = "x".repeat(65);
         let no_limit = "write a whole number (0 means no limit)";
-        let no_time = "write a number of seconds (0 means no limit)";
+        let no_time = "write seconds, with up to three decimals (0 means no limit)";
+        let too_large = "too large; write less (0 means no limit)";
         for (words, why) in [
             (
                 ["--listen", "lime@5000"],
@@ -370,6 +389,8 @@ mod tests {
             (["--max-line", "64K"], no_limit.into()),
             (["--max-backlog", ""], no_limit.into()),
             (["--max-runs", "+1"], no_limit.into()),
+            (["--max-runs", "99999999999999999999"], too_large.into()),
+            (["--drain", "99999999999999999999"], too_large.into()),
             (["--run-timeout", "1m"], no_time.into()),
             (["--idle-timeout", "-1"], no_time.into()),
             (["--drain", "1.2345"], no_time.into()),

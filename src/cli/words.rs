@@ -133,6 +133,9 @@ fn explain(exit: &EarlyExit, help: &str) -> String {
     format!("{}; see {help}", first.trim_end_matches('.'))
 }
 
+/// How `seconds_ms` wants a time written.
+pub(super) const SECONDS: &str = "seconds, with up to three decimals";
+
 /// The milliseconds in `text`, a number of seconds with up to three decimals.
 pub(super) fn seconds_ms(text: &str) -> Option<u64> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));

@@ -127,7 +127,11 @@ impl Refusal {
     }
 
     /// A refusal that repeats a piece of the request, cut short and made harmless, then says why.
+    /// Of an empty piece there is nothing to repeat.
     pub fn quoting(code: Code, piece: &[u8], why: &str) -> Self {
+        if piece.is_empty() {
+            return Self::new(code, why);
+        }
         Self { code, text: format!("{}: {why}", text::quote(piece)) }
     }
 }
@@ -135,6 +139,12 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_piece_is_not_repeated() {
+        let text = |piece| Refusal::quoting(Code::BadRequest, piece, "why").text;
+        assert_eq!((text(b"x").as_str(), text(b"").as_str()), ("x: why", "why"));
+    }
 
     #[test]
     fn every_code_is_read_back_from_its_spelling() {

@@ -1,4 +1,4 @@
-//! Opening what was asked for with `--listen`, and taking it away again.
+//! Opening what was asked for with `--listen` and `--metrics`, and taking it away again.
 //!
 //! What it does not do: accept (`accept`).
 
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::config::{Listen, ListenAddress};
 use super::supervisor::StartError;
-use crate::protocol::speech::Speech;
+use crate::protocol::speech::{Service, Speech};
 use crate::sys::errno;
 use crate::sys::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::sys::inherit;
@@ -70,7 +70,8 @@ impl Opened {
                 self.add_inherited(listen.speech, *number)
             }
             ListenAddress::Fd(number) => Err(StartError::config(format!(
-                "--listen fd:{number}: the service manager passed no such socket"
+                "{} fd:{number}: the service manager passed no such socket",
+                option(listen.speech)
             ))),
             ListenAddress::FdName(name) => {
                 let numbers: Vec<i32> = inherited
@@ -80,7 +81,8 @@ impl Opened {
                     .collect();
                 if numbers.is_empty() {
                     return Err(StartError::config(format!(
-                        "--listen fd:{name}: the service manager passed no socket of this name"
+                        "{} fd:{name}: the service manager passed no socket of this name",
+                        option(listen.speech)
                     )));
                 }
                 numbers.into_iter().try_for_each(|fd| self.add_inherited(listen.speech, fd))
@@ -89,8 +91,9 @@ impl Opened {
     }
 
     fn add_host(&mut self, speech: Speech, host: &str, port: u16) -> Result<(), StartError> {
-        let addresses = socket::resolve(host, port)
-            .map_err(|error| StartError::system(&format!("--listen {host}:{port}: {error}")))?;
+        let addresses = socket::resolve(host, port).map_err(|error| {
+            StartError::system(&format!("{} {host}:{port}: {error}", option(speech)))
+        })?;
         let mut bound = port;
         let mut seen: Vec<SocketAddr> = Vec::new();
         for mut address in addresses {
@@ -99,7 +102,8 @@ impl Opened {
             }
             seen.push(address);
             address.set_port(bound);
-            bound = self.add_inet(speech, address).map_err(|error| refused(address, &error))?;
+            bound =
+                self.add_inet(speech, address).map_err(|error| refused(speech, address, &error))?;
         }
         Ok(())
     }
@@ -121,7 +125,7 @@ impl Opened {
                     self.remarks.push(format!("no IPv6 here ({error}): listening on IPv4 alone"));
                     port
                 }
-                Err(error) => return Err(refused(first, &error)),
+                Err(error) => return Err(refused(speech, first, &error)),
             };
             let second = SocketAddr::new(v4, shared);
             match self.add_inet(speech, second) {
@@ -130,7 +134,7 @@ impl Opened {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && port == 0 => {
                     self.listeners.truncate(before);
                 }
-                Err(error) => return Err(refused(second, &error)),
+                Err(error) => return Err(refused(speech, second, &error)),
             }
         }
         Err(StartError::system("no port is free in both families"))
@@ -147,7 +151,8 @@ impl Opened {
 
     fn add_unix(&mut self, speech: Speech, path: &Path) -> Result<(), StartError> {
         let refuse = |error: io::Error| {
-            StartError::system(&format!("--listen unix:{}: {error}", path.display()))
+            let text = format!("{} unix:{}: {error}", option(speech), path.display());
+            advise(StartError::system(&text), unix_advice(&error))
         };
         let (socket, path_made) = unix_path::listen(path).map_err(refuse)?;
         self.paths.push(path_made);
@@ -156,7 +161,8 @@ impl Opened {
     }
 
     fn add_inherited(&mut self, speech: Speech, number: i32) -> Result<(), StartError> {
-        let refuse = |why: String| StartError::config(format!("--listen fd:{number}: {why}"));
+        let refuse =
+            |why: String| StartError::config(format!("{} fd:{number}: {why}", option(speech)));
         let socket = inherit::take(number).map_err(|error| refuse(error.to_string()))?;
         if !socket::is_listening(socket.as_fd()).unwrap_or(false) {
             return Err(refuse("this descriptor is no listening socket".to_owned()));
@@ -189,8 +195,43 @@ fn is_without_v6(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(errno::EAFNOSUPPORT | errno::EADDRNOTAVAIL))
 }
 
-fn refused(address: SocketAddr, error: &io::Error) -> StartError {
-    StartError::system(&format!("--listen {address}: {error}"))
+/// The option that asked for a listener with this service.
+fn option(speech: Speech) -> &'static str {
+    if speech.service == Service::Metrics { "--metrics" } else { "--listen" }
+}
+
+fn refused(speech: Speech, address: SocketAddr, error: &io::Error) -> StartError {
+    let text = format!("{} {address}: {error}", option(speech));
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => "stop what listens there, or choose another port",
+        io::ErrorKind::AddrNotAvailable => "choose an address of this machine",
+        io::ErrorKind::PermissionDenied => {
+            "choose a port from 1024 on, or run with the right to it"
+        }
+        _ => "",
+    };
+    advise(StartError::system(&text), advice)
+}
+
+/// What to do where no Unix socket can be opened at a path.
+fn unix_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "a server listens there, or it is no socket: choose another path"
+        }
+        io::ErrorKind::NotFound => "make the directory first",
+        io::ErrorKind::PermissionDenied => "choose a directory that this user may write to",
+        io::ErrorKind::WouldBlock => "another server is starting there: try again",
+        _ => "",
+    }
+}
+
+/// The same error, and what to do about it, where that is known.
+fn advise(mut error: StartError, advice: &str) -> StartError {
+    if !advice.is_empty() {
+        error.text = format!("{}; {advice}", error.text);
+    }
+    error
 }
 
 #[cfg(test)]

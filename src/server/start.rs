@@ -16,7 +16,7 @@ use crate::protocol::effect::{Ending, Outcome, RunRequest, Stdin, Terminal};
 use crate::protocol::refusal::Refusal;
 use crate::protocol::speech::Service;
 use crate::protocol::text::quote;
-use crate::service::run::{Order, Slot, Started};
+use crate::service::run::{NotRun, Order, Slot, Started};
 use crate::sys::socket::Peer;
 
 /// A command that is being started.
@@ -115,7 +115,12 @@ impl Connection {
                 }
                 self.task = Some(Box::new(Task::Command(command)));
             }
-            Ok(Started::NotRun(status)) => {
+            Ok(Started::NotRun(NotRun { status, program, why })) => {
+                // The client sees a status, which a program may end with as well.
+                let program = quote(program.as_bytes());
+                let fields: [Field<'_>; 3] =
+                    [("peer", &self.peer), ("program", &program), ("why", &why)];
+                desk.common.log.say(Level::Error, "a program could not be run", &fields);
                 let outcome = Command::never_ran(&self.session, &Ending::Status(status));
                 self.on_outcome(desk, outcome);
             }

@@ -77,8 +77,19 @@ pub struct Order {
 pub enum Started {
     /// The command runs.
     Running(Job),
-    /// It could not be run, which a shell would tell by this status (POSIX, Shell, 2.8.2).
-    NotRun(i32),
+    /// Its program could not be run.
+    NotRun(NotRun),
+}
+
+/// Why a command is not running.
+#[derive(Debug)]
+pub struct NotRun {
+    /// The status by which a shell would tell it (POSIX, Shell, 2.8.2).
+    pub status: i32,
+    /// Path of the program.
+    pub program: CString,
+    /// What the system said.
+    pub why: io::Error,
 }
 
 /// A command that was started.
@@ -117,11 +128,15 @@ pub fn start(order: Order, user: &User) -> Result<Started, Refusal> {
             Ok(Started::Running(Job { running, is_at_terminal, out: Some(out), err, input }))
         }
         Err(SpawnError::Failed(error)) => Err(refusal_of(&error)),
-        Err(SpawnError::Refused(error)) => match error.raw_os_error() {
-            Some(errno::ENOENT | errno::ENOTDIR) => Ok(Started::NotRun(127)),
-            Some(errno::EACCES | errno::ENOEXEC) => Ok(Started::NotRun(126)),
-            _ => Err(refusal_of(&error)),
-        },
+        Err(SpawnError::Refused(error)) => {
+            let status = match error.raw_os_error() {
+                Some(errno::ENOENT | errno::ENOTDIR) => 127,
+                Some(errno::EACCES | errno::ENOEXEC) => 126,
+                _ => return Err(refusal_of(&error)),
+            };
+            let program = program.clone();
+            Ok(Started::NotRun(NotRun { status, program, why: error }))
+        }
     }
 }
 

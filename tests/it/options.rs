@@ -53,6 +53,55 @@ fn a_configuration_that_cannot_be_meant_is_status_78() {
     assert_eq!(outcome.status, Some(78), "{outcome:?}");
 }
 
+/// Runs `landline serve ARGS`, which must fail in one line that ends in `end`.
+#[track_caller]
+fn expect_failure(args: &[&str], status: i32, end: &str) {
+    let outcome = run_to_end(args);
+    assert_eq!(outcome.status, Some(status), "{args:?}: {outcome:?}");
+    let line = outcome.log.trim_end_matches('\n');
+    assert!(line.starts_with("landline: ") && line.ends_with(end), "{args:?}: {line:?}");
+}
+
+#[test]
+fn a_listener_that_cannot_be_opened_is_told_with_what_to_do() {
+    let scratch = Scratch::new();
+    let server = Server::line(&[]);
+    let taken = server.v4("line").to_string();
+    let in_use = "Address already in use; stop what listens there, or choose another port";
+    for option in ["--listen", "--metrics"] {
+        let free: &[&str] = if option == "--listen" { &[] } else { &["-l", "0"] };
+        let expect = |address: &str, end: &str| {
+            let end = format!("{option} {address}: {end}");
+            expect_failure(&[free, &[option, address]].concat(), 71, &end);
+        };
+        expect(&taken, in_use);
+        // TEST-NET-1: it is no machine's own.
+        let foreign = "Cannot assign requested address; choose an address of this machine";
+        expect("192.0.2.1:5000", foreign);
+        let file = format!("unix:{}", scratch.write("file", "").display());
+        let other = "Address already in use; a server listens there, or it is no socket: choose \
+                     another path";
+        expect(&file, other);
+        let nowhere = format!("unix:{}", scratch.text("nowhere/socket"));
+        expect(&nowhere, "No such file or directory; make the directory first");
+    }
+    let end = "--metrics fd:9: the service manager passed no such socket";
+    expect_failure(&["-l", "0", "--metrics", "fd:9"], 78, end);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_in_plain_words() {
+    let scratch = Scratch::new();
+    std::fs::write(scratch.join("binary"), b"\xff\xfe\x00").expect("a fresh file");
+    for option in ["--run", "--config"] {
+        let end = "binary: it is no text in UTF-8";
+        expect_failure(&["-l", "0", option, &scratch.text("binary")], 78, end);
+    }
+    let end =
+        "--run yes: No such file or directory; write none, shell or the path of an allow-list";
+    expect_failure(&["-l", "0", "--run", "yes"], 78, end);
+}
+
 /// Gives the log something to say, some of it hostile.
 fn stir(server: &Server) {
     let mut peer = server.peer("line");

@@ -3,7 +3,7 @@
 //! What it does not do: read the lists again (`lifecycle`).
 
 use crate::support::server::{has_ipv6, run_to_end};
-use crate::support::{Peer, Scratch, Server};
+use crate::support::{Peer, Scratch, Server, wait_until};
 
 #[test]
 fn run_is_disabled_until_it_is_switched_on() {
@@ -168,4 +168,28 @@ fn an_allow_list_that_cannot_be_meant_is_a_bad_option() {
     }
     let outcome = run_to_end(&["-l", "0", "--run", &scratch.text("missing")]);
     assert_eq!(outcome.status, Some(78), "{outcome:?}");
+}
+
+#[test]
+fn a_program_of_the_list_that_cannot_be_run_is_told_in_the_log() {
+    let scratch = Scratch::new();
+    let text = scratch.write("text", "no program\n").display().to_string();
+    let list = format!("gone = /nonexistent/program {{*}}\ntext = {text}\n");
+    let list = scratch.write("commands", &list).display().to_string();
+    let server = Server::line(&["--run", &list, "-q"]);
+    let cases = [
+        ("gone", "/nonexistent/program", 127, "No such file or directory"),
+        ("text", text.as_str(), 126, "Permission denied"),
+    ];
+    for (name, program, status, why) in cases {
+        let mut peer = server.peer("line");
+        peer.say(format!("run {name}\n"));
+        peer.expect(format!("error exit: status {status}\n"));
+        let peer = format!(" peer={} ", peer.local_address());
+        let end = format!(" program={program} why=\"{why}");
+        wait_until("the log says why", || {
+            let mut lines = server.log().into_iter();
+            lines.any(|line| line.contains(&peer) && line.contains(&end))
+        });
+    }
 }

@@ -80,7 +80,9 @@ fn load(typed: &BenchArgs) -> Result<Load, String> {
         None => 5_000,
         Some(text) => words::seconds_ms(text)
             .filter(|ms| (1..=DURATION_MS_MAX).contains(ms))
-            .ok_or_else(|| format!("--seconds {text}: write a number of seconds, at most a day"))?,
+            .ok_or_else(|| {
+                format!("--seconds {text}: write seconds, at most a day, with up to three decimals")
+            })?,
     };
     Ok(Load {
         connections: connections.unwrap_or(50),
@@ -135,7 +137,10 @@ mod tests {
             (["--size", "7"], "--size 7: write a number from 8 to 65536"),
             (["--rate", "+1"], "--rate +1: write a number from 1 to 100000000"),
             (["--connections", "x"], "--connections x: write a number from 1 to 60000"),
-            (["--seconds", "0"], "--seconds 0: write a number of seconds, at most a day"),
+            (
+                ["--seconds", "0"],
+                "--seconds 0: write seconds, at most a day, with up to three decimals",
+            ),
         ] {
             assert_eq!(meant(&words), Err(why.to_owned()));
         }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use argh::{ArgsInfo, FromArgs};
 
-use super::super::{Stop, address, option_file, words};
+use super::super::{Stop, address, option_file, resolve, words};
 use crate::client::command::{Common, Family, Target, TargetHost};
 use crate::protocol::limits::PORT;
 
@@ -181,7 +181,7 @@ fn port(text: &str) -> Result<u16, String> {
 /// In milliseconds; 0 is none.
 fn timeout(text: &str) -> Result<u64, String> {
     words::seconds_ms(text)
-        .ok_or_else(|| format!("--timeout {text}: write a number of seconds (0 means no limit)"))
+        .ok_or_else(|| format!("--timeout {text}: {}", resolve::not_taken(text, words::SECONDS)))
 }
 
 #[cfg(test)]
@@ -234,7 +234,7 @@ mod tests {
         for (text, why) in [
             ("quiet\nfrob", "line 2: --frob: there is no such option; landline users --help"),
             ("port 0", "--port 0: write a number from 1 to 65535"),
-            ("timeout soon", "--timeout soon: write a number of seconds"),
+            ("timeout soon", "--timeout soon: write seconds, with up to three"),
             ("port 1\nport 2", "--port: given twice"),
             ("no-config", "line 1: --no-config is for the command line"),
             ("-4\n-6", "-4: contradicts -6"),

@@ -98,7 +98,7 @@ pub(super) fn download(own: &DownloadArgs, shared: &Shared) -> Result<ClientComm
             return Err("-o: no file name; write - for standard output".to_owned());
         }
         (Some("-"), _) if own.is_resumed => {
-            return Err("-c: standard output cannot be gone on with".to_owned());
+            return Err("-c: cannot be used with -o -, standard output".to_owned());
         }
         (Some(path), 2..) if !path.ends_with('/') => {
             return Err("-o: several files need a directory: write DIR/".to_owned());
@@ -281,7 +281,7 @@ mod tests {
                 "-o=: there is no such option; landline download --help lists them",
             ),
             ("download h --output= a", "-o: no file name; write - for standard output"),
-            ("download h a -c -o -", "-c: standard output cannot be gone on with"),
+            ("download h a -c -o -", "-c: cannot be used with -o -, standard output"),
             ("download h a b -o -", "-o: several files need a directory: write DIR/"),
             ("download h a/x b/x", "FILE: a/x and b/x would go to the same place"),
             ("upload h", "FILE: missing; see landline upload --help"),

@@ -66,7 +66,9 @@ pub(super) fn ping(own: &PingArgs, shared: &Shared) -> Result<ClientCommand, Str
         None => 1_000,
         Some(text) => {
             words::seconds_ms(text).filter(|ms| *ms <= INTERVAL_MS_MAX).ok_or_else(|| {
-                format!("--interval {text}: write a number of seconds, at most a day")
+                format!(
+                    "--interval {text}: write seconds, at most a day, with up to three decimals"
+                )
             })?
         }
     };
@@ -108,7 +110,10 @@ mod tests {
         expect_wrong(&[
             ("ping h -c 0", "--count 0: write a number, at least 1"),
             ("ping h -c +1", "--count +1: write a number, at least 1"),
-            ("ping h -i 86401", "--interval 86401: write a number of seconds, at most a day"),
+            (
+                "ping h -i 86401",
+                "--interval 86401: write seconds, at most a day, with up to three decimals",
+            ),
         ]);
     }
 }

@@ -185,7 +185,10 @@ mod tests {
             ("users 5001", "5001: a port without a host: write for example localhost:5001"),
             ("users :5001", ":5001: a port without a host: write for example localhost:5001"),
             ("users a:b:c", "a:b:c: no IPv6 address; with a port write [ADDRESS]:PORT"),
-            ("users --timeout x h", "--timeout x: write a number of seconds (0 means no limit)"),
+            (
+                "users --timeout x h",
+                "--timeout x: write seconds, with up to three decimals (0 means no limit)",
+            ),
         ]);
     }
 
