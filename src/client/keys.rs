@@ -17,10 +17,10 @@ pub(super) enum Wish {
 /// Which keys there are.
 pub(super) const HELP: &str = "\r\n\
 ~.   leave at once; the command is ended\r\n\
-~^Z  stop landline for a while\r\n\
+~^Z  suspend landline\r\n\
 ~?   this list\r\n\
 ~~   a ~ for the command\r\n\
-(behind Enter alone)\r\n";
+(only right after Enter)\r\n";
 
 const CTRL_Z: u8 = 0x1a;
 
