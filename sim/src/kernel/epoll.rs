@@ -61,8 +61,12 @@ impl Kernel {
         }
     }
 
-    /// `EPOLL_CTL_ADD`. EEXIST: it is there already; EPERM: a file cannot be waited for.
+    /// `EPOLL_CTL_ADD`. EEXIST: it is there already; EPERM: a file cannot be waited for; EBADF: it
+    /// is open for its path alone.
     pub fn epoll_add(&mut self, epoll: Fd, fd: Fd, wanted: Registration) -> Result<(), Errno> {
+        if self.is_path_only(fd) {
+            return Err(libc::EBADF);
+        }
         let id = self.descriptors.of(fd);
         if matches!(
             self.descriptors.get(id).object,

@@ -123,18 +123,15 @@ pub fn metadata(fd: BorrowedFd<'_>) -> io::Result<Metadata> {
 /// What is told of an entry: its name, and its metadata unless it is a symbolic link.
 pub type OnEntry<'a> = dyn FnMut(&[u8], Option<Metadata>) -> io::Result<()> + 'a;
 
-/// Names in a directory that is open to be listed.
+/// Names in a directory that is open to be listed. ENOENT: it was removed.
 pub(super) fn names_of(directory: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
     enter("getdents64");
     wait_for_disk();
     with(|kernel| {
         kernel.is_listable(directory.raw()).map_err(os)?;
         kernel.fault("getdents64", &[libc::EIO])?;
-        // Nothing is in a directory that was removed.
-        Ok(match kernel.directory_of(directory.raw()) {
-            Ok(inode) => kernel.files.list(inode),
-            Err(_) => Vec::new(),
-        })
+        let inode = kernel.directory_of(directory.raw()).map_err(os)?;
+        Ok(kernel.files.list(inode))
     })
 }
 

@@ -114,7 +114,7 @@ pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
                 let most = some(kernel, kernel.pipe_len(pipe).min(buffer.len()));
                 kernel.pipe_read(pipe, most.max(usize::from(!buffer.is_empty())))
             }
-            Object::File(_) => {
+            Object::File(_) | Object::Directory(_) => {
                 kernel.fault("read", &[libc::EIO])?;
                 kernel.read_file(fd.raw(), buffer.len())
             }

@@ -25,7 +25,7 @@ fn change(
     })
 }
 
-/// Who may do what with a file. Files here have no modes.
+/// Who may do what with a file. All files here are the server's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
     /// The mode bits.
@@ -34,18 +34,34 @@ pub struct Access {
 
 /// The access of a regular file of that name; `None` if there is none.
 pub fn access(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<Access>> {
-    Ok(kind(directory, name)?.filter(|kind| *kind == Kind::File).map(|_| Access { mode: 0o644 }))
+    enter("fstatat");
+    with(|kernel| {
+        kernel.fault("fstatat", &[libc::EIO, libc::ENOMEM])?;
+        let directory = kernel.directory_of(directory.raw());
+        match directory.and_then(|directory| kernel.files.mode(directory, name)) {
+            Ok(mode) => Ok(mode.map(|mode| Access { mode })),
+            Err(libc::ENOENT) => Ok(None),
+            Err(errno) => Err(os(errno)),
+        }
+    })
 }
 
 /// Gives an open file this access.
-pub fn set_access(_file: BorrowedFd<'_>, _wanted: &Access) -> io::Result<()> {
+pub fn set_access(file: BorrowedFd<'_>, wanted: &Access) -> io::Result<()> {
     enter("fchmod");
-    with(|kernel| kernel.fault("fchmod", &[libc::EPERM, libc::EIO]))
+    with(|kernel| {
+        kernel.fault("fchmod", &[libc::EPERM, libc::EIO])?;
+        kernel.set_file_mode(file.raw(), wanted.mode).map_err(os)
+    })
 }
 
-/// Removes a file of a temporary name whose writer is dead. There is one server here, and it lives.
-pub fn sweep(_directory: BorrowedFd<'_>, _name: &CStr) -> io::Result<bool> {
-    Ok(false)
+/// Removes a file of a temporary name whose writer is dead: nobody has it open any more.
+pub fn sweep(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<bool> {
+    enter("unlinkat");
+    with(|kernel| {
+        let directory = kernel.directory_of(directory.raw()).map_err(os)?;
+        kernel.files.sweep(directory, name.to_bytes()).map_err(os)
+    })
 }
 
 /// Tells the name of each entry, and whether it is a directory. False from `on_entry` ends it.
@@ -64,13 +80,13 @@ pub fn names(
 }
 
 /// Makes a new file, to be written.
-pub fn create(directory: BorrowedFd<'_>, name: &[u8], _mode: Option<u32>) -> io::Result<OwnedFd> {
+pub fn create(directory: BorrowedFd<'_>, name: &[u8], mode: Option<u32>) -> io::Result<OwnedFd> {
     enter("openat");
     wait_for_disk();
     with(|kernel| {
         let errnos = [libc::EMFILE, libc::ENFILE, libc::ENOSPC, libc::EACCES, libc::EROFS];
         kernel.fault("openat", &errnos)?;
-        kernel.create_file(directory.raw(), name).map(OwnedFd::new).map_err(os)
+        kernel.create_file(directory.raw(), name, mode).map(OwnedFd::new).map_err(os)
     })
 }
 
@@ -100,9 +116,9 @@ pub fn sync_file(file: BorrowedFd<'_>) -> io::Result<()> {
 pub fn kind(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<Kind>> {
     enter("fstatat");
     with(|kernel| {
-        let directory = kernel.directory_of(directory.raw()).map_err(os)?;
         kernel.fault("fstatat", &[libc::EIO, libc::ENOMEM])?;
-        match kernel.files.status(directory, name) {
+        let directory = kernel.directory_of(directory.raw());
+        match directory.and_then(|directory| kernel.files.status(directory, name)) {
             Ok((_, true)) => Ok(Some(Kind::File)),
             Ok((metadata, false)) => Ok(Some(metadata.kind)),
             Err(libc::ENOENT) => Ok(None),

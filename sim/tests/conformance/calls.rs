@@ -54,6 +54,7 @@ pub(crate) enum Came {
     Count(usize),
     Bytes(Vec<u8>),
     Is(bool),
+    Text(String),
     Failed(i32),
     Events(Vec<(u64, bool, bool, bool)>),
 }

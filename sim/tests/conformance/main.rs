@@ -7,17 +7,20 @@
 #![allow(clippy::duplicate_mod, reason = "a script's text is compiled once for each kernel")]
 
 mod calls;
+mod file_calls;
 mod real;
 mod simulated;
 
 use std::fmt::Debug;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use calls::{Call, draw};
+use calls::{Call, Came, draw};
+use file_calls::{FileCall, How};
 use landline_sim::kernel::random::Random;
-use landline_sim::kernel::{Kernel, Machine};
+use landline_sim::kernel::{Kernel, Machine, with};
 
 /// Calls of one script.
 const CALLS: usize = 80;
@@ -26,9 +29,10 @@ const COLUMNS: usize = 160;
 /// How long the real kernel may take to come to where the simulated one is at once.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A directory of this run.
+/// A directory of this test.
 pub(crate) fn scratch() -> PathBuf {
-    std::env::temp_dir().join(format!("landline-conformance-{}", std::process::id()))
+    let (process, thread) = (std::process::id(), std::thread::current().id());
+    std::env::temp_dir().join(format!("landline-conformance-{process}-{thread:?}"))
 }
 
 /// Where a script's Unix socket is.
@@ -75,13 +79,22 @@ impl Said {
         got: &T,
     ) -> Result<(), String> {
         let line = format!("{call:?} → {want:?}");
-        self.0.push(line.chars().take(COLUMNS).collect());
+        let shown: Vec<char> = line.chars().collect();
+        let cut = shown.len().saturating_sub(COLUMNS);
+        let line = if cut == 0 { line } else { cut_short(&shown) };
+        self.0.push(line);
         if want == got {
             return Ok(());
         }
         let number = self.0.len();
         Err(format!("call {number}: the simulated kernel says {got:?}\n{}", self.0.join("\n")))
     }
+}
+
+/// The first part of a line and its last one.
+fn cut_short(line: &[char]) -> String {
+    let (first, last) = (&line[..COLUMNS / 2], &line[line.len() - COLUMNS / 2..]);
+    first.iter().chain(&[' ', '…', ' ']).chain(last).collect()
 }
 
 /// Runs scripts of one kind, each of which says how many results it compared.
@@ -128,10 +141,53 @@ fn compare_sockets(seed: u64) -> Result<usize, String> {
     Ok(2 * CALLS)
 }
 
+/// The umask of this process, as far as it shows in what is made.
+fn umask() -> u32 {
+    let probe = scratch().join("umask");
+    std::fs::create_dir_all(&probe).expect("there is room for a directory");
+    let mode = std::fs::metadata(&probe).expect("it is there").permissions().mode();
+    0o777 & !mode
+}
+
+fn compare_files(seed: u64, umask: u32) -> Result<usize, String> {
+    let mut random = Random::new(seed);
+    let machine = calm_machine(seed);
+    with(|kernel| kernel.files.umask = umask);
+    let mut real = real::files::Runner::new(seed);
+    let mut simulated = simulated::files::Runner::new(seed);
+    let mut said = Said::default();
+    for at in 0..CALLS {
+        let call = file_calls::draw(&mut random);
+        let (mut want, got) = (real.run(at, &call), simulated.run(at, &call));
+        let is_cached = |how: How| how == How::StatusCached;
+        let may_be_unknown = match &call {
+            FileCall::Open(_, how) | FileCall::OpenFile(_, how) => is_cached(*how),
+            _ => false,
+        };
+        // What is in memory is each kernel's own business.
+        let unknown = Came::Failed(libc::EAGAIN);
+        if may_be_unknown && (want == unknown || got == unknown) {
+            want = got.clone();
+        }
+        said.compare(&call, &want, &got)?;
+    }
+    drop((real, simulated));
+    machine.end();
+    Ok(CALLS)
+}
+
+#[test]
+fn files_are_as_in_the_real_kernel() {
+    std::fs::create_dir_all(scratch().join("sockets")).expect("there is room for a directory");
+    let umask = umask();
+    run_scripts("files", 150, |seed| compare_files(seed, umask));
+    std::fs::remove_dir_all(scratch()).expect("it is there");
+}
+
 #[test]
 fn sockets_pipes_and_epoll_are_as_in_the_real_kernel() {
     let sockets = scratch().join("sockets");
     std::fs::create_dir_all(&sockets).expect("there is room for a directory");
-    run_scripts("sockets", 1_500, compare_sockets);
-    std::fs::remove_dir_all(sockets).expect("it is there");
+    run_scripts("sockets", 400, compare_sockets);
+    std::fs::remove_dir_all(scratch()).expect("it is there");
 }

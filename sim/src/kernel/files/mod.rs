@@ -5,6 +5,7 @@
 //! - Pages can be cold: reading them waits for the disk. So can names: finding them out does.
 //! - What is sent from a file is copied at once. The real kernel may send what is written later.
 
+mod io;
 mod resolve;
 mod world;
 
@@ -26,6 +27,9 @@ pub const ROOT: InodeId = 0;
 pub const PAGE_BYTES: usize = 4096;
 /// The longest name, in bytes (`NAME_MAX`).
 const NAME_BYTES_MAX: usize = 255;
+
+/// Mode of a new file, of which the umask takes away.
+const MODE: u32 = 0o666;
 
 /// The content of a regular file.
 #[derive(Debug, Default)]
@@ -57,6 +61,10 @@ struct Inode {
     mtime_s: i64,
     names: usize,
     open: usize,
+    /// Its permission bits (inode(7)). Nothing here depends on them.
+    mode: u32,
+    /// Descriptions by which it is being written, each of which has its lock (flock(2)).
+    writers: usize,
     /// Nobody may read it, or look for names in it.
     is_denied: bool,
 }
@@ -70,6 +78,8 @@ pub struct Files {
     known: BTreeSet<(InodeId, Vec<u8>)>,
     /// Bytes that the disk takes still; `None` where it never fills up.
     space: Option<usize>,
+    /// What the modes of new files lack (umask(2)).
+    pub umask: u32,
     /// `RENAME_NOREPLACE` is known.
     pub has_noreplace: bool,
     /// `RESOLVE_CACHED` is known.
@@ -96,7 +106,8 @@ pub struct OpenDirectory {
 
 impl Inode {
     fn new(content: Content) -> Self {
-        Self { content, mtime_s: START_UNIX_S, names: 1, open: 0, is_denied: false }
+        let (names, open, mode, writers) = (1, 0, MODE, 0);
+        Self { content, mtime_s: START_UNIX_S, names, open, mode, writers, is_denied: false }
     }
 
     fn metadata(&self) -> Metadata {
@@ -161,6 +172,7 @@ impl Default for Files {
             next: ROOT + 1,
             known: BTreeSet::new(),
             space: None,
+            umask: 0o022,
             has_noreplace: true,
             has_cached_lookup: true,
             odd_opens: 0,
@@ -207,7 +219,9 @@ impl Files {
     fn make(&mut self, directory: InodeId, name: &[u8], content: Content) -> InodeId {
         let id = self.next;
         self.next += 1;
-        self.inodes.insert(id, Inode::new(content));
+        let mut inode = Inode::new(content);
+        inode.mode &= !self.umask;
+        self.inodes.insert(id, inode);
         self.entries(directory).insert(name.to_vec(), id);
         self.known.insert((directory, name.to_vec()));
         id
@@ -256,6 +270,29 @@ impl Files {
         Ok((inode.metadata(), matches!(inode.content, Content::Link(_))))
     }
 
+    /// The mode of a regular file of that name; `None` if there is nothing, or something else.
+    pub fn mode(&self, directory: InodeId, name: &[u8]) -> Result<Option<u32>, Errno> {
+        check_name(name)?;
+        let Content::Directory { entries, .. } = &self.get(directory).content else {
+            return Err(libc::ENOTDIR);
+        };
+        let found = entries.get(name).map(|id| self.get(*id));
+        let is_regular = |inode: &&Inode| matches!(inode.content, Content::Regular(_));
+        Ok(found.filter(is_regular).map(|inode| inode.mode))
+    }
+
+    /// Removes a regular file that nobody writes any more. True if it was removed. ENOENT.
+    pub fn sweep(&mut self, directory: InodeId, name: &[u8]) -> Result<bool, Errno> {
+        check_name(name)?;
+        let id = self.lookup(directory, name).ok_or(libc::ENOENT)?;
+        let inode = self.get(id);
+        let is_left = matches!(inode.content, Content::Regular(_)) && inode.writers == 0;
+        if is_left {
+            self.unlink(directory, name);
+        }
+        Ok(is_left)
+    }
+
     /// Gives a file another name (renameat2(2)). ENOENT; EEXIST: `is_new` and it is taken; EINVAL:
     /// `is_new` is not known; EISDIR, ENOTDIR: one of two is a directory.
     pub fn rename(
@@ -265,19 +302,23 @@ impl Files {
         to: &[u8],
         is_new: bool,
     ) -> Result<(), Errno> {
-        check_name(to)?;
         if is_new && !self.has_noreplace {
             return Err(libc::EINVAL);
         }
+        if from.is_empty() || to.is_empty() {
+            return Err(libc::ENOENT);
+        }
+        check_name(from)?;
         let moved = self.lookup(directory, from).ok_or(libc::ENOENT)?;
+        check_name(to)?;
         if let Some(other) = self.lookup(directory, to) {
             let is_directory = |id| matches!(self.get(id).content, Content::Directory { .. });
             match (is_directory(moved), is_directory(other)) {
                 _ if is_new => return Err(libc::EEXIST),
+                _ if moved == other => return Ok(()),
                 (false, true) => return Err(libc::EISDIR),
                 (true, false) => return Err(libc::ENOTDIR),
                 (true, true) if !self.list(other).is_empty() => return Err(libc::ENOTEMPTY),
-                _ if moved == other => return Ok(()),
                 _ => self.unlink(directory, to),
             }
         }
@@ -325,7 +366,8 @@ fn check_name(name: &[u8]) -> Result<(), Errno> {
 
 impl Kernel {
     /// The last descriptor of a file is closed.
-    pub fn close_file(&mut self, OpenFile { inode, .. }: OpenFile) {
+    pub fn close_file(&mut self, OpenFile { inode, is_writable, .. }: OpenFile) {
+        self.files.get_mut(inode).writers -= usize::from(is_writable);
         self.files.close(inode);
     }
 
@@ -352,6 +394,15 @@ impl Kernel {
         }
     }
 
+    /// Whether a file or directory is open for its path alone (`O_PATH`).
+    pub fn is_path_only(&self, fd: Fd) -> bool {
+        match self.descriptors.object(fd) {
+            Object::File(open) => open.is_path,
+            Object::Directory(open) => open.is_path,
+            _ => false,
+        }
+    }
+
     /// What a descriptor is open on (fstat(2)).
     pub fn metadata_of(&self, fd: Fd) -> Metadata {
         match self.descriptors.object(fd) {
@@ -361,18 +412,25 @@ impl Kernel {
         }
     }
 
-    /// The file behind a descriptor that reads. EBADF: it does not; EISDIR.
-    fn readable_file(&self, fd: Fd) -> Result<InodeId, Errno> {
+    /// Gives an open file a mode (fchmod(2)). EBADF: it is open for its path alone.
+    pub fn set_file_mode(&mut self, fd: Fd, mode: u32) -> Result<(), Errno> {
         match self.descriptors.object(fd) {
-            Object::File(open) if open.is_path || open.is_writable => Err(libc::EBADF),
-            Object::File(open) => Ok(open.inode),
-            Object::Directory(_) => Err(libc::EISDIR),
-            _ => Err(libc::EINVAL),
+            Object::File(open) if !open.is_path => {
+                let inode = open.inode;
+                self.files.get_mut(inode).mode = mode;
+                Ok(())
+            }
+            _ => Err(libc::EBADF),
         }
     }
 
     /// Makes a file that is written (openat(2), `O_EXCL`). EEXIST, ENOENT, ENOSPC, EMFILE.
-    pub fn create_file(&mut self, directory: Fd, name: &[u8]) -> Result<Fd, Errno> {
+    pub fn create_file(
+        &mut self,
+        directory: Fd,
+        name: &[u8],
+        mode: Option<u32>,
+    ) -> Result<Fd, Errno> {
         self.check_descriptors()?;
         let directory = self.directory_of(directory)?;
         check_name(name)?;
@@ -384,8 +442,11 @@ impl Kernel {
         }
         let inode = self.files.make(directory, name, Content::Regular(Regular::default()));
         let now_s = self.now_s();
-        self.files.get_mut(inode).mtime_s = now_s;
-        self.files.get_mut(inode).open += 1;
+        let mode = mode.map_or(MODE, |mode| mode & 0o777 | 0o600) & !self.files.umask;
+        let created = self.files.get_mut(inode);
+        (created.mtime_s, created.mode) = (now_s, mode);
+        created.open += 1;
+        created.writers += 1;
         let open = OpenFile { inode, position: 0, is_path: false, is_writable: true };
         self.open(Object::File(open))
     }
@@ -399,94 +460,5 @@ impl Kernel {
 
     fn now_s(&self) -> i64 {
         START_UNIX_S + i64::try_from(self.now_us / 1_000_000).expect("a simulation is short")
-    }
-
-    /// Writes some of `bytes` where the last write ended (write(2)). EBADF, ENOSPC.
-    pub fn write_file(&mut self, fd: Fd, bytes: &[u8]) -> Result<usize, Errno> {
-        let Object::File(open) = self.descriptors.object(fd) else { return Err(libc::EBADF) };
-        if !open.is_writable {
-            return Err(libc::EBADF);
-        }
-        let (inode, position) = (open.inode, open.position);
-        let room = self.files.space.unwrap_or(usize::MAX);
-        let have = self.files.regular(inode).map_or(0, |regular| regular.bytes.len());
-        let most = bytes.len().min(room.saturating_add(have.saturating_sub(position)));
-        if most == 0 && !bytes.is_empty() {
-            return Err(libc::ENOSPC);
-        }
-        let is_short = most > 1 && !self.is_calm && self.random.one_in(8);
-        let count = if is_short { self.random.between(1, most) } else { most };
-        let (end, now_s) = (position + count, self.now_s());
-        self.files.get_mut(inode).mtime_s = now_s;
-        let Some(regular) = self.files.regular_mut(inode) else { return Err(libc::EINVAL) };
-        if regular.bytes.len() < end {
-            regular.resize(end);
-        }
-        regular.bytes[position..end].copy_from_slice(&bytes[..count]);
-        let grown = end.saturating_sub(have);
-        self.files.space = self.files.space.map(|space| space.saturating_sub(grown));
-        if let Object::File(open) = self.descriptors.object_mut(fd) {
-            open.position = end;
-        }
-        self.note_effect();
-        Ok(count)
-    }
-
-    /// Reads from where the last read ended (read(2)). EBADF, EISDIR, and what the disk says.
-    pub fn read_file(&mut self, fd: Fd, bytes_max: usize) -> Result<Vec<u8>, Errno> {
-        let inode = self.readable_file(fd)?;
-        let Object::File(open) = self.descriptors.object(fd) else { return Err(libc::EBADF) };
-        let read = self.file_read_at(inode, open.position, bytes_max)?.to_vec();
-        if let Object::File(open) = self.descriptors.object_mut(fd) {
-            open.position += read.len();
-        }
-        Ok(read)
-    }
-
-    fn file_read_at(&self, inode: InodeId, offset: usize, max: usize) -> Result<&[u8], Errno> {
-        self.files.regular(inode).ok_or(libc::EINVAL)?.read(offset, max)
-    }
-
-    /// Reads at an offset (pread(2)), and has what was read in memory from then on.
-    pub fn pread_file(&mut self, fd: Fd, offset: usize, max: usize) -> Result<Vec<u8>, Errno> {
-        let inode = self.readable_file(fd)?;
-        let read = self.file_read_at(inode, offset, max)?.to_vec();
-        if let Some(regular) = self.files.regular_mut(inode) {
-            regular.warm(offset, read.len());
-        }
-        Ok(read)
-    }
-
-    /// Whether some of these bytes are to be waited for.
-    pub fn is_cold(&self, fd: Fd, offset: usize, bytes: usize) -> bool {
-        let inode = self.readable_file(fd).ok().and_then(|inode| self.files.regular(inode));
-        inode.is_some_and(|regular| {
-            let end = regular.bytes.len().min(offset.saturating_add(bytes));
-            let pages = offset / PAGE_BYTES..end.div_ceil(PAGE_BYTES);
-            !pages.is_empty() && regular.cold.range(pages).next().is_some()
-        })
-    }
-
-    /// Reads what is in memory (preadv2(2), `RWF_NOWAIT`). EAGAIN; EOPNOTSUPP: it cannot be told.
-    pub fn read_cached(&self, fd: Fd, offset: usize, max: usize) -> Result<&[u8], Errno> {
-        let inode = self.readable_file(fd)?;
-        let regular = self.files.regular(inode).ok_or(libc::EINVAL)?;
-        if regular.is_opaque {
-            return Err(libc::EOPNOTSUPP);
-        }
-        regular.read_cached(offset, max).ok_or(libc::EAGAIN)
-    }
-
-    /// What sendfile(2) would send from an offset on. EINVAL: it cannot.
-    pub fn sendable(&mut self, fd: Fd, offset: usize, max: usize) -> Result<Vec<u8>, Errno> {
-        let inode = self.readable_file(fd).map_err(|errno| match errno {
-            libc::EISDIR => libc::EINVAL,
-            other => other,
-        })?;
-        let regular = self.files.regular(inode).ok_or(libc::EINVAL)?;
-        if regular.is_unsendable {
-            return Err(libc::EINVAL);
-        }
-        self.pread_file(fd, offset, max)
     }
 }

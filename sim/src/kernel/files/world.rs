@@ -115,6 +115,13 @@ impl Files {
         }
     }
 
+    /// Gives a file a mode.
+    pub fn set_mode(&mut self, path: &str, mode: u32) {
+        if let Some(inode) = self.find(path) {
+            self.get_mut(inode).mode = mode;
+        }
+    }
+
     /// Gives a file another name, whoever has it.
     pub fn move_to(&mut self, from: &str, to: &str) {
         let Some(inode) = self.find(from) else { return };

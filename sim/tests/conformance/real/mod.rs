@@ -2,12 +2,19 @@
 
 pub(crate) use landline::sys;
 
+#[path = "../files.rs"]
+pub(crate) mod files;
 #[path = "../sockets.rs"]
 pub(crate) mod sockets;
 
+use std::fs::{File, Permissions};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::PathBuf;
+use std::process::Command;
 
+use crate::file_calls::Change;
 use sys::fd::{AsFd as _, OwnedFd};
 use sys::poll::wait_any;
 use sys::socket::{Local, connect_start, connect_unix, listen_tcp, listen_unix, set_no_delay};
@@ -47,3 +54,47 @@ pub(crate) fn connect(to: &Local) -> io::Result<OwnedFd> {
         Local::Unix(path) => connect_unix(path),
     }
 }
+
+/// The files of a script.
+pub(crate) struct Tree(PathBuf);
+
+impl Tree {
+    pub(crate) fn new(number: u64) -> Self {
+        let tree = Self(crate::scratch().join(format!("files/{number}/root")));
+        std::fs::create_dir_all(tree.root()).expect("there is room for a directory");
+        tree
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.0.clone()
+    }
+
+    pub(crate) fn change(&self, change: &Change) {
+        let done = match change {
+            Change::Directory(path) => std::fs::create_dir(self.0.join(path)),
+            Change::Link(path, target) => symlink(target, self.0.join(path)),
+            Change::Fifo(path) => {
+                let made = Command::new("mkfifo").arg(self.0.join(path)).status();
+                made.map(|status| assert!(status.success(), "mkfifo fails"))
+            }
+            Change::Resize(path, bytes) => {
+                let file = File::options().write(true).open(self.0.join(path));
+                file.and_then(|file| file.set_len(*bytes as u64))
+            }
+            Change::Mode(path, mode) => {
+                std::fs::set_permissions(self.0.join(path), Permissions::from_mode(*mode))
+            }
+        };
+        done.expect("it was looked at before");
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let above = self.0.parent().expect("it is below a folder of its own");
+        std::fs::remove_dir_all(above).expect("it is there");
+    }
+}
+
+/// The real kernel does by itself what is due.
+pub(crate) fn settle() {}

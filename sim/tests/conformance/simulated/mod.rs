@@ -2,12 +2,17 @@
 
 pub(crate) use landline_sim::sys;
 
+#[path = "../files.rs"]
+pub(crate) mod files;
 #[path = "../sockets.rs"]
 pub(crate) mod sockets;
 
 use std::io;
+use std::path::PathBuf;
 
+use crate::file_calls::Change;
 use landline_sim::kernel::descriptors::Object;
+use landline_sim::kernel::files::ROOT_PATH;
 use landline_sim::kernel::socket::{Side, client_address};
 use landline_sim::kernel::{os, with};
 use sys::fd::{AsFd as _, OwnedFd};
@@ -47,4 +52,28 @@ pub(crate) fn connect(to: &Local) -> io::Result<OwnedFd> {
 /// All that was sent arrives.
 pub(crate) fn settle() {
     with(landline_sim::kernel::Kernel::deliver_all);
+}
+
+/// The files of a script.
+pub(crate) struct Tree;
+
+#[expect(clippy::unused_self, reason = "there is one tree; the real kernel has one a script")]
+impl Tree {
+    pub(crate) fn new(_number: u64) -> Self {
+        Self
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        PathBuf::from(ROOT_PATH)
+    }
+
+    pub(crate) fn change(&self, change: &Change) {
+        with(|kernel| match change {
+            Change::Directory(path) => kernel.files.make_directory(path),
+            Change::Link(path, target) => kernel.files.make_link(path, target),
+            Change::Fifo(path) => kernel.files.make_fifo(path),
+            Change::Resize(path, bytes) => kernel.files.truncate(path, *bytes),
+            Change::Mode(path, mode) => kernel.files.set_mode(path, *mode),
+        });
+    }
 }
