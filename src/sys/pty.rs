@@ -12,9 +12,9 @@ use nix::libc;
 
 use super::{poll, retry};
 
-/// How often a call is made that fails though the terminal has not hung up: somebody may have
-/// opened it between that call and the look at it.
-const TRIES: usize = 2;
+/// How often a call is made that fails with EIO: once more than needed to know that this was no
+/// passing failure, since somebody may open the terminal between the call and the look at it.
+const TRIES: usize = 3;
 
 /// A terminal of this size in characters, master first. The master does not block; the slave is a
 /// description of its own, and does, as a command expects. Both are close-on-exec. ENOENT, ENODEV:
@@ -86,9 +86,12 @@ fn unless_hung_up<T>(
     loop {
         match retry(&mut call) {
             Err(error) if is_io_error(&error) => {
-                let is_hung_up = poll::wait_any(&[(master, false, false)], Some(0))? == [true];
-                if is_hung_up || tries == TRIES {
-                    return if is_hung_up { Ok(None) } else { Err(error) };
+                let is_hung_up = || poll::wait_any(&[(master, false, false)], Some(0));
+                if tries > 1 && is_hung_up()? == [true] {
+                    return Ok(None);
+                }
+                if tries == TRIES {
+                    return Err(error);
                 }
                 tries += 1;
             }
@@ -123,18 +126,22 @@ mod tests {
     #[test]
     fn an_error_is_the_end_only_if_the_terminal_has_hung_up() -> io::Result<()> {
         let (master, slave) = new_pty(80, 24)?;
-        let mut fails = 1;
         let once = || {
-            fails -= 1;
-            if fails == 0 { Err(Errno::EIO) } else { Ok(7) }
+            let mut calls = 0;
+            move || {
+                calls += 1;
+                if calls == 1 { Err(Errno::EIO) } else { Ok(7) }
+            }
         };
-        assert_eq!(unless_hung_up(master.as_fd(), once)?, Some(7));
+        assert_eq!(unless_hung_up(master.as_fd(), once())?, Some(7));
         let always = || Err::<usize, _>(Errno::EIO);
         let failed = unless_hung_up(master.as_fd(), always).map_err(|error| error.raw_os_error());
         assert_eq!(failed, Err(Some(libc::EIO)));
         drop(slave);
         scratch::wait_closed(master.as_fd())?;
         assert_eq!(unless_hung_up(master.as_fd(), always)?, None);
+        // What was written before that is still to be read.
+        assert_eq!(unless_hung_up(master.as_fd(), once())?, Some(7));
         Ok(())
     }
 }
