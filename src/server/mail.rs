@@ -115,7 +115,7 @@ pub(crate) enum Mail {
     /// The next piece of the peer's file is in memory.
     Warmed(PeerId),
     /// A command was started, or was not.
-    Started(PeerId, Result<Started, Refusal>),
+    Started(PeerId, Result<Started, Fault>),
     /// What the peer uploads was stored, in part or whole, or could not be.
     Stored(PeerId, Result<Stored, Fault>),
     /// To the home: peers ask the room, in this order.

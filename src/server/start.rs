@@ -16,6 +16,7 @@ use crate::protocol::effect::{Ending, Outcome, RunRequest, Stdin, Terminal};
 use crate::protocol::refusal::Refusal;
 use crate::protocol::speech::Service;
 use crate::protocol::text::quote;
+use crate::service::fault::Fault;
 use crate::service::run::{NotRun, Order, Slot, Started};
 use crate::sys::socket::Peer;
 
@@ -91,7 +92,7 @@ impl Connection {
     }
 
     /// A command was started, or was not.
-    pub(crate) fn on_started(&mut self, desk: &mut Desk, started: Result<Started, Refusal>) {
+    pub(crate) fn on_started(&mut self, desk: &mut Desk, started: Result<Started, Fault>) {
         let Some(Task::Starting(starting)) = self.task.as_deref_mut() else {
             // It is wanted no more: the connection was dismissed.
             if let Ok(Started::Running(job)) = started {
@@ -124,7 +125,10 @@ impl Connection {
                 let outcome = Command::never_ran(&self.session, &Ending::Status(status));
                 self.on_outcome(desk, outcome);
             }
-            Err(refusal) => self.on_outcome(desk, Outcome::Refused(refusal)),
+            Err(fault) => {
+                let refusal = self.explain(desk, "a command could not be started", fault);
+                self.on_outcome(desk, Outcome::Refused(refusal));
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
-//! `Fault`: why a file could not be served or stored: what the peer is told, and the cause, which
-//! is for the log alone.
+//! `Fault`: why a file could not be served or stored, or a command not started: what the peer is
+//! told, and the cause, which is for the log alone.
 
 use std::io;
 

@@ -11,6 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::fault::Fault;
 use super::terminate::{Terminating, Terminator};
 use crate::protocol::effect::{Ending, Stdin, Terminal, WindowSize};
 use crate::protocol::refusal::{Code, Refusal};
@@ -106,7 +107,7 @@ pub struct Job {
 }
 
 /// Starts a command. Blocks until its program runs.
-pub fn start(order: Order, user: &User) -> Result<Started, Refusal> {
+pub fn start(order: Order, user: &User) -> Result<Started, Fault> {
     let strings = |words: &[Vec<u8>]| -> Result<Vec<CString>, Refusal> {
         let strings: Result<_, _> = words.iter().cloned().map(CString::new).collect();
         strings.map_err(|_| Refusal::new(Code::BadRequest, "a command holds no NUL byte"))
@@ -114,7 +115,7 @@ pub fn start(order: Order, user: &User) -> Result<Started, Refusal> {
     let arguments = strings(&order.argv)?;
     let environment = strings(&environment(&order, user))?;
     let program = arguments.first().ok_or_else(|| internal("a command has a program"))?;
-    let ends = Ends::open(&order).map_err(|error| refusal_of(&error))?;
+    let ends = Ends::open(&order).map_err(fault_of)?;
     let spawned = spawn(&Spawn {
         program,
         arguments: &arguments,
@@ -127,12 +128,12 @@ pub fn start(order: Order, user: &User) -> Result<Started, Refusal> {
             let running = Some((child, order.slot));
             Ok(Started::Running(Job { running, is_at_terminal, out: Some(out), err, input }))
         }
-        Err(SpawnError::Failed(error)) => Err(refusal_of(&error)),
+        Err(SpawnError::Failed(error)) => Err(fault_of(error)),
         Err(SpawnError::Refused(error)) => {
             let status = match error.raw_os_error() {
                 Some(errno::ENOENT | errno::ENOTDIR) => 127,
                 Some(errno::EACCES | errno::ENOEXEC) => 126,
-                _ => return Err(refusal_of(&error)),
+                _ => return Err(fault_of(error)),
             };
             let program = program.clone();
             Ok(Started::NotRun(NotRun { status, program, why: error }))
@@ -264,14 +265,18 @@ fn ending(exit: Exit) -> Ending {
     }
 }
 
-fn refusal_of(error: &io::Error) -> Refusal {
-    match error.raw_os_error() {
+fn fault_of(error: io::Error) -> Fault {
+    let refusal = match error.raw_os_error() {
         Some(errno::E2BIG) => Refusal::new(Code::BadRequest, "the command is too long"),
         Some(errno::EAGAIN | errno::ENOMEM | errno::EMFILE | errno::ENFILE) => {
             Refusal::new(Code::Busy, "no command can be started now: try again")
         }
-        _ => internal("the command could not be started"),
-    }
+        _ => {
+            let refusal = internal("the command could not be started");
+            return Fault { refusal, cause: Some(error) };
+        }
+    };
+    refusal.into()
 }
 
 fn internal(text: &str) -> Refusal {

@@ -90,6 +90,26 @@ fn a_command_whose_input_is_lost_fails_though_it_ends_well() {
 }
 
 #[test]
+fn a_start_that_fails_is_internal_and_its_cause_is_in_the_log() {
+    let faulty = Faulty::new();
+    faulty.shim.begin("open-null-EACCES");
+    let mut exec = faulty.server.peer("exec");
+    exec.say("echo hello\n");
+    exec.expect_error("internal");
+    let mut line = faulty.server.peer("line");
+    line.say("run echo hello\n");
+    line.expect_error("internal");
+    faulty.server.expect_log("cause=\"Permission denied");
+    faulty.shim.begin("posix_openpt-ENOSPC");
+    let reply = faulty.server.framed().ask("run@pty echo hello");
+    assert_eq!((reply.last.kind.as_str(), reply.last.key("code").as_str()), ("fail", "internal"));
+    faulty.server.expect_log("cause=\"No space left on device");
+    faulty.shim.end("open-null-EACCES");
+    line.say("run echo hello; no-such-program\n");
+    line.expect("hello\n");
+}
+
+#[test]
 fn a_command_that_closed_its_input_is_none_whose_input_was_lost() {
     let faulty = Faulty::new();
     let mut peer = faulty.server.framed();

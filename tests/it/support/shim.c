@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -142,6 +143,24 @@ ssize_t read(int fd, void *buffer, size_t count) {
         if (is_wanted("read-terminal-EIO") && is_kind(fd, S_IFCHR)) return fail(EIO);
     }
     return REAL(read)(fd, buffer, count);
+}
+
+int open(const char *path, int flags, ...) {
+    int (*real)(const char *, int, ...) = dlsym(RTLD_NEXT, "open");
+    mode_t mode = 0;
+    if (flags & O_CREAT) {
+        va_list rest;
+        va_start(rest, flags);
+        mode = va_arg(rest, mode_t);
+        va_end(rest);
+    }
+    if (is_wanted("open-null-EACCES") && strcmp(path, "/dev/null") == 0) return (int)fail(EACCES);
+    return real(path, flags, mode);
+}
+
+int posix_openpt(int flags) {
+    if (is_wanted("posix_openpt-ENOSPC")) return (int)fail(ENOSPC);
+    return REAL(posix_openpt)(flags);
 }
 
 int tcgetattr(int fd, struct termios *modes) {
