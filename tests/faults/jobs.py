@@ -13,10 +13,19 @@ from server import PATIENCE_S
 
 LARGE_BYTES = 3_000_000
 SMALL_BYTES = 3_000
+RUN_IN_BYTES = 100_000
 
 
 class Wrong(Exception):
     """What a client cannot tell from a right reply."""
+
+
+NO_COMMAND = "no such command"
+"""What `exec` says of a program that cannot be run: right if execve(2) refused it, and only then.
+`table.ALLOWED` has the faults."""
+INPUT_CLOSED = "input closed"
+"""A command that took only a part of its input, and ended well: right if it has closed its input,
+which an EPIPE that was injected cannot be told from."""
 
 
 def contents(length):
@@ -131,6 +140,8 @@ def judge(data, is_orderly, wanted, has_visible_end, service="line"):
         return "reset"
     if data == wanted:
         return "right"
+    if data == b"No such command\n":
+        return NO_COMMAND
     if code := error_of(data):
         return code
     if wanted.startswith(data) and (has_visible_end or service == "unix"):
@@ -166,11 +177,20 @@ def framed(requests, wanted):
             is_done = (header, seen) == wanted
             if not is_done and "exit=" in header and "exit=0" not in header:
                 return header.removeprefix("done 0 ")
+            if is_input_closed(requests, header, seen):
+                return INPUT_CLOSED
             if not is_done:
                 brief = {k: v[:40] for k, v in seen.items()}
                 raise Wrong(f"{header} {brief!r}")
             return "right"
     return job
+
+
+def is_input_closed(requests, header, seen):
+    """Whether a `run@in cat` gave back the beginning of what it was sent, and exited with 0."""
+    is_cat = requests[0] == b"run@in cat\n" and header == "done 0 exit=0"
+    out = seen.get("out", b"")
+    return is_cat and len(out) < RUN_IN_BYTES and LARGE.startswith(out)
 
 
 def stat_line(name, size):
@@ -290,10 +310,13 @@ JOBS = {
     "run": asks(run_request, of(SMALL + LARGE), has_visible_end=False),
     "run framed": framed([b"run echo out; echo err >&2; exit 3\n"],
                          ("done 0 exit=3", {"out": b"out\n", "err": b"err\n"})),
-    "run@in": framed([b"run@in cat\n", b"in 100000\n" + LARGE[:100_000], b"eof 0\n"],
-                     ("done 0 exit=0", {"out": LARGE[:100_000]})),
+    "run@in": framed([b"run@in cat\n", b"in %d\n" % RUN_IN_BYTES + LARGE[:RUN_IN_BYTES],
+                      b"eof 0\n"],
+                     ("done 0 exit=0", {"out": LARGE[:RUN_IN_BYTES]})),
     "run@pty": framed([b"run@pty read x; echo got $x\n", b"in 4\nyes\n"],
                       ("done 0 exit=0", {"out": b"yes\r\ngot yes\r\n"})),
+    "run@pty, eof": framed([b"run@pty cat >/dev/null; echo over\n", b"eof 0\n"],
+                           ("done 0 exit=0", {"out": b"over\r\n"})),
     "run, hang up": hang_up,
     "exec": asks(b"echo hello\n", of(b"hello\n"), service="exec"),
     "upload": upload,

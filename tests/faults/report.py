@@ -1,6 +1,7 @@
 """What was found, as a table for people, and as lines for whoever waits for it."""
 
 import collections
+import textwrap
 
 ROLES = {
     "worker": "Worker: the loop that serves",
@@ -28,6 +29,8 @@ What the affected client saw, over all jobs and all calls that were made to fail
 - *right*: the whole reply, as if nothing had happened;
 - *error CODE*: an error as [PROTOCOL.md](PROTOCOL.md) has it, as the reply or at its end;
 - *reset*, *cut*: the connection ended in a way that no client takes for a whole reply;
+- *no such command*: what `exec` says of a program that execve(2) refuses;
+- *input closed*: the command took a part of its input, and ended well. After EPIPE that is right;
 - *cut (unseen)*: a plain reply over a Unix socket ended early. Such a socket cannot be reset, so
   only framed replies show it;
 - **HANG**, **WRONG**: no end within 5 seconds; bytes that look like a whole reply, and are not.
@@ -69,9 +72,10 @@ class Results:
 def verdict(problems):
     """In a word or two."""
     words = []
-    for word, sign in (("server ends", "server ended"), ("thread ends", "threads ended"), ("hang", "HANG"), ("wrong", "WRONG"),
-                       ("descriptors", "descriptors:"), ("children", "children are"),
-                       ("others", "client"), ("others", "connection from"), ("loops", "not wait"),
+    for word, sign in (("server ends", "server ended"), ("thread ends", "threads ended"),
+                       ("hang", "HANG"), ("wrong", "WRONG"), ("descriptors", "descriptors:"),
+                       ("children", "children are"), ("others", "client"),
+                       ("others", "connection from"), ("loops", "not wait"),
                        ("partial file", "partial upload"), ("status", "status")):
         if any(sign in problem for _, problem in problems) and word not in words:
             words.append(word)
@@ -81,6 +85,21 @@ def verdict(problems):
 def title(call, pattern):
     plain = "".join(c for c in pattern.replace(".*/", "") if c.isalnum() or c in "_| ")
     return f"`{call}`" + (f" ({plain.replace('|', ', ')})" if plain else "")
+
+
+def not_ok(results):
+    """The last section: each problem, in a few lines."""
+    lines = [f"## Not ok\n\nOf {results.count} cases"]
+    if not results.has_problems():
+        return [lines[0] + ": none."]
+    lines[0] += ":\n"
+    for (role, call, pattern, errno), row in sorted(results.rows.items()):
+        for where, problem in row["problems"]:
+            brief = " ".join(problem.split(": b'")[0].split())[:240]
+            text = f"- {role}, {title(call, pattern)}, {errno}, {where}: {brief}"
+            lines.append(textwrap.fill(text, 99, subsequent_indent="  ",
+                                       break_long_words=False, break_on_hyphens=False))
+    return lines
 
 
 def write(path, results):
@@ -103,10 +122,6 @@ def write(path, results):
             lines.append(f"| {title(call, pattern)} | {errno} | {saw} | {lives} | {back} "
                          f"| {judged} |")
         lines.append("")
-    lines.append(f"## Not ok\n\nOf {results.count} cases:\n")
-    for (role, call, pattern, errno), row in sorted(results.rows.items()):
-        for where, problem in dict(row["problems"]).items():
-            brief = problem.split(": b'")[0].split("{")[0][:70].strip()
-            lines.append(f"- {role}, {title(call, pattern)}, {errno}, {where}:\n  {brief}")
+    lines += not_ok(results)
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")

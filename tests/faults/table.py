@@ -40,7 +40,7 @@ SERVING = [
     ("readahead", "", "EIO ENOMEM"),
     ("fadvise64", "", "EIO"),
     ("read", EVENTFD, ""),
-    ("read", PTY, "EINTR EAGAIN"),
+    ("read", PTY, "EIO EINTR EAGAIN"),
     ("read", PIPE, "EIO ENOMEM EINTR EAGAIN"),
     ("read", "", "EIO EINTR EAGAIN"),
     ("write", EVENTFD, ""),
@@ -58,6 +58,7 @@ SERVING = [
     ("fcntl", "F_SETPIPE_SZ", "EPERM EBUSY ENOMEM"),
     ("fcntl", "F_DUPFD", "EMFILE"),
     ("ioctl", "TIOCSWINSZ|TIOCSPTLCK|TIOCGPT|TCGETS|TCSETS", "EIO EINTR"),
+    ("ioctl", "FIONREAD", "ENOMEM"),
     ("clone", "", "EAGAIN ENOMEM EPERM"),
     ("waitid", "", "EINTR"),
     ("kill", "", "ESRCH EPERM"),
@@ -65,6 +66,16 @@ SERVING = [
     ("ppoll", "", "EINTR ENOMEM"),
     ("mmap", "", "ENOMEM"),
 ]
+
+LASTING = {"poll"}
+"""Calls that are also made to fail each time, for as long as the job takes: to go on is not enough,
+whoever made the call must not spin."""
+
+ALLOWED = {
+    "no such command": {("execve", "ENOENT"), ("execve", "EACCES")},
+    "input closed": {("write", "EPIPE")},
+}
+"""What is right after these faults only: jobs.NO_COMMAND and jobs.INPUT_CLOSED."""
 
 CHILD = [
     ("setsid", "", "EPERM"),
