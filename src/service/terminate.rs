@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::run::Slot;
 use crate::sys::clock::Clock;
-use crate::sys::family::{self, Process};
+use crate::sys::family::{self, Process, ProcessTable};
 use crate::sys::fd::{AsFd as _, OwnedFd};
 use crate::sys::poll::wait_or_pause;
 use crate::sys::process::Child;
@@ -23,6 +23,9 @@ use crate::sys::wake::Wake;
 pub const END_GRACE_MS: u64 = 500;
 /// When to look whether what was killed is gone, in milliseconds; each time it takes twice as long.
 const LOOK_MS: u64 = 20;
+/// How often a look may fail, for want of descriptors, before the command is asked to end without
+/// one. What has a session of its own cannot be found any more once its parent has ended.
+const BLIND_LOOKS: u32 = 25;
 /// How often that is looked at: what is left then cannot be killed (it changed its user).
 const LOOKS: u32 = 8;
 /// What is still looked at once the server ends.
@@ -40,6 +43,10 @@ pub struct Terminating {
     ask: Ask,
     /// What was found of it besides its process.
     known: Vec<Process>,
+    /// Whether the last look told all of it.
+    is_known: bool,
+    /// How often a look told nothing.
+    blind_looks: u32,
     is_asked: bool,
     is_reaped: bool,
     /// When it is killed, or looked at again.
@@ -74,27 +81,55 @@ impl fmt::Debug for Terminator {
 impl Terminating {
     /// A command that is to be asked by `ask`.
     pub(super) fn new(child: Child, slot: Slot, output: [Option<OwnedFd>; 2], ask: Ask) -> Self {
-        let (slot, known) = (Some(slot), Vec::new());
-        let (is_asked, is_reaped, due_ms, kills) = (false, false, 0, 0);
-        Self { child, slot, output, ask, known, is_asked, is_reaped, due_ms, kills }
+        let mut terminating = Self::left_by(child, ask);
+        (terminating.slot, terminating.output) = (Some(slot), output);
+        terminating.is_reaped = false;
+        terminating
     }
 
     /// What a command left behind whose process was reaped.
     pub(super) fn left_by(child: Child, ask: Ask) -> Self {
-        let (slot, output, known) = (None, [None, None], Vec::new());
-        let (is_asked, is_reaped, due_ms, kills) = (false, true, 0, 0);
-        Self { child, slot, output, ask, known, is_asked, is_reaped, due_ms, kills }
+        Self {
+            child,
+            slot: None,
+            output: [None, None],
+            ask,
+            known: Vec::new(),
+            is_known: false,
+            blind_looks: 0,
+            is_asked: false,
+            is_reaped: true,
+            due_ms: 0,
+            kills: 0,
+        }
     }
 
     fn needs_look(&self, now_ms: u64) -> bool {
-        !self.is_asked || now_ms >= self.due_ms
+        now_ms >= self.due_ms
     }
 
-    /// Does what is due, knowing `all` processes if it `needs_look`. False once nothing is left.
-    fn go_on(&mut self, all: &[Process], now_ms: u64) -> bool {
-        if self.needs_look(now_ms) {
-            let leader = self.child.pid();
-            self.known = family::of_command(all, leader, self.is_reaped, &self.known);
+    /// Notes which of `all` processes belong to it; `None` if they cannot be looked at.
+    fn look(&mut self, all: Option<&[Process]>) {
+        self.is_known = all.is_some();
+        match all {
+            Some(all) => {
+                let leader = self.child.pid();
+                self.known = family::of_command(all, leader, self.is_reaped, &self.known);
+            }
+            None => self.blind_looks += 1,
+        }
+    }
+
+    /// Does what is due, knowing `all` processes if it `needs_look`, or that these cannot be looked
+    /// at. False once nothing is left.
+    fn go_on(&mut self, all: Option<&[Process]>, now_ms: u64) -> bool {
+        let is_due = self.needs_look(now_ms);
+        if is_due {
+            self.look(all);
+        }
+        if is_due && !self.is_known && !self.is_asked && self.blind_looks <= BLIND_LOOKS {
+            self.due_ms = now_ms + LOOK_MS;
+        } else if is_due {
             let ask = if self.is_asked { Ask::Kill } else { self.ask };
             self.child.signal(ask);
             self.known.iter().filter(|own| self.is_apart(own, ask)).for_each(|own| own.signal(ask));
@@ -107,12 +142,17 @@ impl Terminating {
             self.is_reaped = true;
             self.slot = None;
             self.output = [None, None];
-            if self.known.is_empty() && !self.child.has_left() {
+            if self.has_nothing() && !self.child.has_left() {
                 return false;
             }
         }
         // After a kill and a look nothing was found: that was all.
-        !(self.is_reaped && self.known.is_empty() && self.kills > 0) && self.kills < LOOKS
+        !(self.is_reaped && self.has_nothing() && self.kills > 0) && self.kills < LOOKS
+    }
+
+    /// Whether the last look found nothing but the process itself.
+    fn has_nothing(&self) -> bool {
+        self.is_known && self.known.is_empty()
     }
 
     /// Whether a process has to be signalled by itself: the group is asked as a whole, and a
@@ -168,6 +208,7 @@ impl Shared {
     fn work(&self) {
         let clock = Clock::start();
         let mut under_way: Vec<Terminating> = Vec::new();
+        let mut table = ProcessTable::new();
         loop {
             self.wake.clear();
             let is_over = {
@@ -177,8 +218,9 @@ impl Shared {
             };
             let now_ms = clock.elapsed_ms();
             let is_looked_at = under_way.iter().any(|one| one.needs_look(now_ms));
-            let all = if is_looked_at { family::processes() } else { Vec::new() };
-            under_way.retain_mut(|one| one.go_on(&all, now_ms));
+            let all = if is_looked_at { table.look() } else { None };
+            under_way.retain_mut(|one| one.go_on(all.as_deref(), now_ms));
+            table.refill();
             if is_over {
                 under_way.retain(|one| one.kills < LAST_LOOKS);
             }

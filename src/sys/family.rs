@@ -12,6 +12,7 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
 
+use super::fd::reserve;
 use super::signal::Ask;
 
 /// A process as /proc shows it.
@@ -28,15 +29,74 @@ pub struct Process {
     is_zombie: bool,
 }
 
-/// All processes there are; none where /proc is that of another namespace, with other ids.
-pub fn processes() -> Vec<Process> {
+/// Looks at all processes. It keeps two descriptors for the time when there are no others: one for
+/// /proc, or to signal a process, and one to read what is known of a process.
+#[derive(Debug)]
+pub struct ProcessTable {
+    reserve: [Option<OwnedFd>; 2],
+}
+
+impl ProcessTable {
+    /// A table, and its reserve.
+    pub fn new() -> Self {
+        let mut table = Self { reserve: [None, None] };
+        table.refill();
+        table
+    }
+
+    /// All processes there are; none if /proc is that of another namespace, with other ids. `None`:
+    /// there is no descriptor or no memory to look with now. What the reserve gave up stays free to
+    /// signal processes with, until `refill`.
+    pub fn look(&mut self) -> Option<Vec<Process>> {
+        let found = processes().or_else(|_| {
+            self.reserve = [None, None];
+            processes()
+        });
+        found.ok()
+    }
+
+    /// Has two descriptors in reserve again, if there are any.
+    pub fn refill(&mut self) {
+        for place in &mut self.reserve {
+            *place = place.take().or_else(|| reserve().ok());
+        }
+    }
+}
+
+impl Default for ProcessTable {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// All processes there are. EMFILE, ENFILE, ENOMEM: they cannot be looked at now.
+fn processes() -> io::Result<Vec<Process>> {
     let this = fs::read_link("/proc/self").ok().and_then(|link| link.to_str()?.parse().ok());
     if this != Some(std::process::id()) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    names.filter_map(Process::look).collect()
+    let entries = match fs::read_dir("/proc") {
+        Err(error) if is_shortage(&error) => return Err(error),
+        Err(_) => return Ok(Vec::new()),
+        Ok(entries) => entries,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let name = match entry {
+            Err(error) if is_shortage(&error) => return Err(error),
+            Err(_) => continue,
+            Ok(entry) => entry.file_name(),
+        };
+        if let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) {
+            found.extend(Process::look(pid)?);
+        }
+    }
+    Ok(found)
+}
+
+fn is_shortage(error: &io::Error) -> bool {
+    let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
+    matches!(errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)
 }
 
 /// Those of `all` that belong to the command with this `leader`, or descend from one of `known`;
@@ -73,15 +133,22 @@ pub fn of_command(
 
 /// Ended processes that `parent` has to reap, by their ids.
 pub(super) fn zombies_of(parent: i32) -> Vec<i32> {
-    let all = processes().into_iter();
+    let all = processes().unwrap_or_default().into_iter();
     let zombies = all.filter(|process| process.is_zombie && process.parent == parent);
     zombies.map(|process| process.pid).collect()
 }
 
 impl Process {
-    /// Process `pid` as it is now.
-    fn look(pid: i32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    /// Process `pid` as it is now, if it is there. Errors as `processes`.
+    fn look(pid: i32) -> io::Result<Option<Self>> {
+        match fs::read_to_string(format!("/proc/{pid}/stat")) {
+            Err(error) if is_shortage(&error) => Err(error),
+            Err(_) => Ok(None),
+            Ok(stat) => Ok(Self::parse(pid, &stat)),
+        }
+    }
+
+    fn parse(pid: i32, stat: &str) -> Option<Self> {
         // The name, in brackets, may hold anything.
         let rest = &stat[stat.rfind(')')? + 1..];
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
@@ -104,7 +171,7 @@ impl Process {
     pub fn signal(&self, ask: Ask) {
         let Ok(pidfd) = open(self.pid) else { return };
         // What the descriptor names cannot change any more; it must be the one that was meant.
-        if Self::look(self.pid).is_some_and(|now| now.is(self)) {
+        if Self::look(self.pid).is_ok_and(|now| now.is_some_and(|now| now.is(self))) {
             for signal in ask.signals() {
                 send(&pidfd, *signal);
             }
@@ -131,6 +198,7 @@ pub(super) fn send(pidfd: &OwnedFd, signal: libc::c_int) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scratch::deny;
     use super::*;
 
     fn process(pid: i32, parent: i32, session: i32) -> Process {
@@ -173,10 +241,24 @@ mod tests {
     }
 
     #[test]
+    fn processes_that_cannot_be_looked_at_are_not_taken_for_none() {
+        for (errno, expected) in
+            [(Errno::EMFILE, None), (Errno::ENOMEM, None), (Errno::EACCES, Some(Vec::new()))]
+        {
+            let looked = std::thread::spawn(move || {
+                let mut table = ProcessTable::new();
+                deny(libc::SYS_openat, errno).expect("seccomp(2) is there");
+                table.look()
+            });
+            assert_eq!(looked.join().expect("it does not panic"), expected, "{errno}");
+        }
+    }
+
+    #[test]
     fn this_process_is_found_and_another_with_its_number_is_left_alone() {
         let pid = i32::try_from(std::process::id()).expect("31 bits");
-        let own = processes().into_iter().find(|process| process.pid == pid);
-        let own = own.expect("it runs");
+        let all = ProcessTable::new().look().expect("descriptors are left");
+        let own = *all.iter().find(|process| process.pid == pid).expect("it runs");
         assert!(!own.is_zombie);
         Process { started: own.started + 1, ..own }.signal(Ask::Kill);
     }

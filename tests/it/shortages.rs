@@ -70,6 +70,31 @@ fn clients_that_cannot_be_accepted_keep_no_one_busy() {
 }
 
 #[test]
+fn without_a_descriptor_a_command_ends_with_all_that_belongs_to_it() {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\""]).arg(program().get_program());
+    let args = ["-l", "line@127.0.0.1:0", "--workers", "1", "--run", "shell"];
+    let server = Server::start_with(command, &args);
+    let mut peer = server.framed();
+    peer.say("run setsid sleep 1000 & echo $!; wait\n");
+    let session = peer.expect_frame().text().trim().parse().expect("a process id");
+    let mut others = Vec::new();
+    loop {
+        assert!(others.len() < 64, "all have a descriptor");
+        let mut other = server.peer("line");
+        other.say_what_fits(b"hello\n", PATIENCE);
+        if other.expect_line() != "hello" {
+            break;
+        }
+        others.push(other);
+    }
+    // Its connection stays, so that this makes no descriptor free.
+    peer.say("cancel\n");
+    wait_until("its session has ended", || process::has_ended(session));
+    peer.expect_fail("cancelled");
+}
+
+#[test]
 fn a_configuration_that_cannot_be_read_again_leaves_all_as_it_was() {
     let scratch = Scratch::new();
     let list = scratch.write("list", "hi = /bin/echo hi\n");

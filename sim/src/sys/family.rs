@@ -15,20 +15,34 @@ pub struct Process {
     is_zombie: bool,
 }
 
-/// All processes there are.
-pub fn processes() -> Vec<Process> {
-    enter("getdents64");
-    with(|kernel| {
-        let shown = kernel.processes.shown().into_iter();
-        let of = |(pid, parent, group, session, is_zombie)| Process {
-            pid,
-            group,
-            parent,
-            session,
-            is_zombie,
-        };
-        shown.map(of).collect()
-    })
+/// Looks at all processes. Here it needs no descriptor for that, and so no reserve.
+#[derive(Debug, Default)]
+pub struct ProcessTable;
+
+impl ProcessTable {
+    /// A table.
+    pub fn new() -> Self {
+        Self
+    }
+
+    /// All processes there are.
+    pub fn look(&mut self) -> Option<Vec<Process>> {
+        enter("getdents64");
+        with(|kernel| {
+            let shown = kernel.processes.shown().into_iter();
+            let of = |(pid, parent, group, session, is_zombie)| Process {
+                pid,
+                group,
+                parent,
+                session,
+                is_zombie,
+            };
+            Some(shown.map(of).collect())
+        })
+    }
+
+    /// Nothing was given up.
+    pub fn refill(&mut self) {}
 }
 
 /// Those of `all` that belong to the command with this `leader`, or descend from one of `known`;
