@@ -90,7 +90,7 @@ impl Guard {
         {
             let end = memchr(b'\n', bytes);
             let (piece, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
-            let is_host = search.on_piece(piece);
+            let is_host = search.on_piece(piece, end.is_some());
             let is_version = end.is_some() && search.has_version();
             if is_host || is_version {
                 return true;
@@ -131,7 +131,8 @@ impl Search {
     }
 
     /// A piece of the line came, without its ending: whether it begins as no client's does.
-    fn on_piece(&mut self, piece: &[u8]) -> bool {
+    /// `is_last` says that the line ends behind it.
+    fn on_piece(&mut self, piece: &[u8], is_last: bool) -> bool {
         for byte in piece {
             match HOST.get(usize::from(self.host)) {
                 // An empty line may end in CR LF.
@@ -147,6 +148,10 @@ impl Search {
             }
         }
         if let Line::First { version } = &mut self.line {
+            if is_last && ends_otherwise(piece) {
+                *version = 0;
+                return false;
+            }
             let end = &piece[piece.len().saturating_sub(LINE_END_BYTES)..];
             let before = if end.len() < piece.len() { 0 } else { *version };
             *version = end.iter().fold(before, |matched, byte| next(matched, *byte));
@@ -168,6 +173,13 @@ impl Search {
         };
         Some(Self { line, host: 0 })
     }
+}
+
+/// Whether the end of a line shows at a glance that it does not end in `VERSION`: nearly all lines
+/// are told so without the search.
+fn ends_otherwise(end: &[u8]) -> bool {
+    let last = end.iter().rfind(|byte| !matches!(byte, b' ' | b'\t' | b'\r'));
+    last.is_some_and(|last| !last.is_ascii_digit())
 }
 
 /// How many bytes of `VERSION` a line ends in behind this byte. All of it and a blank counts as one

@@ -123,13 +123,26 @@ const VERBS: &[Verb] = &[
     Verb { word: "winch", styles: FRAMED, parse: |_, rest| winch(rest) },
 ];
 
+/// For each first byte of a line, how many verbs to skip: those before the first one that begins
+/// so. An echo mostly begins as none does, and is compared with none.
+const SKIPPED: [usize; 256] = {
+    let mut skipped = [VERBS.len(); 256];
+    let mut number = VERBS.len();
+    while number > 0 {
+        number -= 1;
+        skipped[VERBS[number].word.as_bytes()[0] as usize] = number;
+    }
+    skipped
+};
+
 /// What a line without its ending asks for on the `line` service.
 pub fn parse(line: &[u8], style: Style) -> Parsed<'_> {
-    if !line.first().is_some_and(u8::is_ascii_lowercase) {
+    let skipped = line.first().map_or(VERBS.len(), |byte| SKIPPED[usize::from(*byte)]);
+    if skipped == VERBS.len() {
         return Ok(Request::Echo);
     }
     let (word, operands) = split_word(line);
-    let verb = VERBS.iter().find_map(|verb| Some((verb, verb.suffix_of(word)?)));
+    let verb = VERBS[skipped..].iter().find_map(|verb| Some((verb, verb.suffix_of(word)?)));
     match verb {
         Some((verb, suffix)) if verb.styles.contains(&style) => {
             style_allows((verb.parse)(suffix, operands)?, style)

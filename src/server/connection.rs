@@ -228,6 +228,7 @@ impl Connection {
     }
 
     /// Goes by the settings that the worker saw last.
+    #[inline]
     pub(crate) fn look_at_settings(&mut self, desk: &Desk) {
         let mark = desk.seen.mark();
         if mark != std::mem::replace(&mut self.flags.settings_seen, mark) {
@@ -236,6 +237,7 @@ impl Connection {
     }
 
     /// The configuration was read again.
+    #[cold]
     fn on_settings(&mut self, settings: &Settings) {
         let uid = socket::peer_uid(self.socket.as_fd()).ok();
         self.session.set_permit(permit(self.peer, uid, settings));
@@ -333,6 +335,7 @@ impl Connection {
     }
 
     /// When what it does is to come to an end.
+    #[inline]
     pub(crate) fn own_deadline_ms(&self, limits: &Limits) -> u64 {
         match (&self.fate, self.task.as_deref()) {
             (None | Some(Fate::Finish(_)), _) if self.is_scrape() => {

@@ -23,10 +23,12 @@ const DRAFT_BYTES_KEPT: usize = 256 * 1024;
 
 impl Connection {
     /// The socket has something to read.
+    #[inline]
     pub(crate) fn on_readable(&mut self, desk: &mut Desk, scratch: &mut [u8]) {
         let peeks = self.peeks(desk);
-        let receive = if peeks { socket::peek } else { socket::receive };
-        match receive(self.socket.as_fd(), scratch) {
+        let fd = self.socket.as_fd();
+        // Two calls rather than one through a pointer: both are inlined.
+        match if peeks { socket::peek(fd, scratch) } else { socket::receive(fd, scratch) } {
             Ok(0) => {
                 self.presence.on_end();
                 self.take_in(desk, &[]);

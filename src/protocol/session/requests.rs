@@ -22,13 +22,13 @@ use super::{Feeds, Manner, Permit, Session, Stage, Terms, Uploads};
 impl Session {
     /// A message on `line`.
     pub(super) fn on_line<'a>(&mut self, frame: &Frame<'a>, terms: &Terms<'_>) -> Effect<'a> {
-        let request = request::parse(frame.body, self.style());
-        if request != Ok(Request::Echo) {
-            // HTTP has no such line.
-            self.guard = Guard::OFF;
-        }
+        let request = match request::parse(frame.body, self.style()) {
+            Ok(Request::Echo) => return self.on_words(frame),
+            request => request,
+        };
+        // HTTP has no such line.
+        self.guard = Guard::OFF;
         match request {
-            Ok(Request::Echo) => self.on_words(frame),
             Ok(request) => self.on_request(request, terms),
             Err(refusal) => self.refuse(&refusal),
         }
