@@ -196,8 +196,10 @@ impl Acceptor {
         {
             let refusal = Refusal::new(Code::Busy, "too many connections: try again");
             let line = [error_line(&refusal).as_slice(), b"\n"].concat();
-            // It is refused either way.
-            let _ = socket::send(socket.as_fd(), &line, false);
+            if !matches!(listener.speech.service, Service::Echo | Service::Metrics) {
+                // It is refused either way.
+                let _ = socket::send(socket.as_fd(), &line, false);
+            }
         }
         self.reserve = reserve().ok();
         desk.common.log.say(Level::Error, "no descriptor is left to accept with", &[]);

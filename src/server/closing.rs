@@ -63,8 +63,9 @@ impl Presence {
 }
 
 impl Connection {
-    /// The peer is gone. While lingering this is the expected end. If the connection is closing,
-    /// nothing is left to be done for it.
+    /// The peer is gone. While lingering this is the expected end, but what it sent before is still
+    /// to be read: a socket that is closed with unread input destroys what the peer has not read.
+    /// If the connection is closing, nothing is left to be done for it.
     pub(crate) fn on_gone(&mut self, why: Why) {
         let why = match (why, self.peer) {
             // It closed without reading all. What it wrote is here.
@@ -72,6 +73,7 @@ impl Connection {
             (why, _) => why,
         };
         match self.fate {
+            Some(Fate::Linger(..)) if why == Why::Gone => {}
             Some(Fate::Linger(..)) => self.presence.on_end(),
             Some(_) => self.fate = Some(Fate::Gone(why)),
             None if self.presence.gone().is_some() => {}
