@@ -2,8 +2,13 @@
 
 use super::author::Author;
 use super::client::{Client, Leaves};
+use super::compare::Piece;
+use super::expect::Form;
+use super::request::plain;
 use super::scene::{SERVICES, Scene};
+use super::visitor;
 use crate::kernel::random::Random;
+use crate::protocol::speech::Service;
 
 /// Who comes.
 pub fn clients(scene: &Scene, random: &mut Random) -> Vec<Client> {
@@ -11,9 +16,20 @@ pub fn clients(scene: &Scene, random: &mut Random) -> Vec<Client> {
 }
 
 fn client(scene: &Scene, number: usize, random: &mut Random) -> Client {
+    if random.one_in(6) {
+        return visitor(scene, number, random);
+    }
     let place = *random.pick(&[0, 0, 0, 0, 0, 1, 2, 3, 4, 5]);
     let is_unix = random.one_in(3);
-    let requests = Author::new(random, scene, number).requests(SERVICES[place]);
+    let requests = if scene.denies(is_unix) {
+        // An echo has no words of its own.
+        let is_silent = SERVICES[place] == Service::Echo;
+        let codes = &["denied"];
+        let told = if is_silent { Piece::Maybe(codes) } else { Piece::Error(codes, true) };
+        vec![plain(Vec::new(), vec![told], Form::Never)]
+    } else {
+        Author::new(random, scene, number).requests(SERVICES[place])
+    };
     let leaves = match random.below(10) {
         0..=3 => Leaves::HalfClose,
         4..=6 => Leaves::Last,
@@ -21,4 +37,18 @@ fn client(scene: &Scene, number: usize, random: &mut Random) -> Client {
         _ => Leaves::Reset,
     };
     Client::new(number, 2 * place + usize::from(is_unix), is_unix, requests, leaves, random)
+}
+
+/// One that speaks another protocol, or is turned away like any other.
+fn visitor(scene: &Scene, number: usize, random: &mut Random) -> Client {
+    let is_unix = random.one_in(3);
+    let visit = visitor::draw(scene, random, is_unix);
+    let is_unix = is_unix && visit.listener < scene.config.listen.len();
+    let requests = if scene.denies(is_unix) {
+        let turned_away = vec![Piece::Maybe(&["denied"])];
+        vec![plain(Vec::new(), turned_away, Form::Never)]
+    } else {
+        visit.requests
+    };
+    Client::new(number, visit.listener, is_unix, requests, Leaves::HalfClose, random)
 }

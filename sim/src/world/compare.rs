@@ -11,6 +11,8 @@ pub enum Piece {
     Error(&'static [&'static str], bool),
     /// Any line, with its newline.
     Line,
+    /// Whatever comes, to the end.
+    Rest,
     /// An error with one of these codes, or nothing.
     Maybe(&'static [&'static str]),
 }
@@ -22,6 +24,7 @@ impl std::fmt::Debug for Piece {
             Self::Date => out.write_str("a date"),
             Self::Error(codes, _) => write!(out, "error {codes:?}"),
             Self::Line => out.write_str("a line"),
+            Self::Rest => out.write_str("whatever comes"),
             Self::Maybe(codes) => write!(out, "perhaps error {codes:?}"),
         }
     }
@@ -72,6 +75,7 @@ pub(super) fn compare(bytes: &[u8], piece: &Piece) -> Match {
             Match::Cut if bytes.is_empty() => Match::Whole(0),
             matched => matched,
         },
+        Piece::Rest => Match::Whole(bytes.len()),
         Piece::Line => find(bytes, b"\n").map_or(Match::Cut, |end| Match::Whole(end + 1)),
     }
 }

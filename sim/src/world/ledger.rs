@@ -41,8 +41,12 @@ fn judge_messages(reader: &Client, clients: &[Client], scene: &Scene) -> Result<
         }
     }
     let says_quit = reader.requests.iter().any(|request| request.deed == Deed::Quit);
-    let stays = reader.end == Some(End::Clean) && reader.leaves == Leaves::Last && !says_quit;
-    if !stays || scene.has_faults || scene.stops_early {
+    let has_farewell = reader.reading(scene)?.farewell.is_some();
+    let stays = reader.end == Some(End::Clean)
+        && reader.leaves == Leaves::Last
+        && !says_quit
+        && !has_farewell;
+    if !stays || scene.may_turn_away() {
         return Ok(());
     }
     let Some(named_us) = reader.named_us else { return Ok(()) };
@@ -107,7 +111,7 @@ fn judge_uploads(client: &Client, scene: &Scene) -> Result<(), String> {
         if stored.as_ref().is_some_and(|stored| stored != bytes) {
             return Err(format!("{name} is stored with other bytes than were sent"));
         }
-        let must_be = arrives_whole(client) && !scene.has_faults && !scene.stops_early;
+        let must_be = arrives_whole(client) && !scene.may_turn_away();
         let is_behind_nasty = !client.is_firm();
         if must_be && stored.is_none() && !is_behind_nasty {
             return Err(format!("{name} of client {} came whole and is not stored", client.number));

@@ -19,6 +19,7 @@ mod frame;
 mod ledger;
 mod request;
 mod scene;
+mod visitor;
 
 use std::sync::Arc;
 
@@ -193,6 +194,15 @@ impl World {
             self.scene.reloads -= 1;
             with(|kernel| kernel.signals.push(Signal::Hangup));
         }
+        if self.scene.cuts > 0 && self.phase == Phase::Serving && self.random.one_in(2_000) {
+            self.scene.cuts -= 1;
+            let victim = self.random.below(self.clients.len());
+            self.clients[victim].lose_network();
+        }
+        if self.scene.stops_twice && self.phase == Phase::Stopping && self.random.one_in(50) {
+            self.scene.stops_twice = false;
+            with(|kernel| kernel.signals.push(Signal::Terminate));
+        }
         if self.scene.stops_early && self.phase == Phase::Serving && self.random.one_in(3_000) {
             self.stop();
         }
@@ -208,9 +218,12 @@ impl World {
                 if is_up < self.scene.config.listen.len() {
                     return self.pass_time(now_us);
                 }
-                let one_in = self.scene.faults_one_in;
+                let (one_in, spare_fds) = (self.scene.faults_one_in, self.scene.spare_fds);
                 self.base = with(|kernel| {
                     kernel.faults.one_in = one_in;
+                    if let Some(spare) = spare_fds {
+                        kernel.descriptors.fds_max = kernel.descriptors.open + spare;
+                    }
                     kernel.descriptors.open
                 });
                 self.begin(Phase::Serving, now_us);
@@ -273,7 +286,10 @@ impl World {
     /// When the next thing happens by itself.
     fn next_due_us(&self) -> Option<u64> {
         let clients = self.clients.iter().filter_map(Client::due_us).min();
-        let own = with(|kernel| [kernel.next_thread_due_us(), kernel.next_process_due_us()]);
+        let own = with(|kernel| {
+            let network = kernel.network.next_due_us();
+            [kernel.next_thread_due_us(), kernel.next_process_due_us(), network]
+        });
         own.into_iter().chain([clients]).flatten().min()
     }
 
