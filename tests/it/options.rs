@@ -182,8 +182,17 @@ fn metrics_are_prometheus_text() {
     }
     assert!(count > 0, "there are samples: {body}");
     assert!(body.ends_with('\n'), "the last line ends");
-    let (head, _) = http_get(&server, "/elsewhere");
-    assert!(head.starts_with("HTTP/1.") && head[8..].starts_with(" 404 "), "{head}");
+    for (path, status) in [
+        ("/metrics?", " 200 "),
+        ("/metrics?name%5B%5D=up&x", " 200 "),
+        ("/elsewhere", " 404 "),
+        ("/elsewhere?/metrics", " 404 "),
+        ("/metrics/", " 404 "),
+        ("/metricsx", " 404 "),
+    ] {
+        let (head, _) = http_get(&server, path);
+        assert!(head.starts_with("HTTP/1.") && head[8..].starts_with(status), "{path}: {head}");
+    }
     server.peer("line").expect_in_step();
 }
 

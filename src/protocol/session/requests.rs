@@ -202,7 +202,9 @@ impl Session {
             (Stage::Head | Stage::StrangeHead, _) => Effect::Nothing,
             _ if !request::is_http(line) => self.end(Vec::new()),
             _ => {
-                let is_ours = line.starts_with(b"GET /metrics ");
+                // A scraper may add a query, which says nothing here.
+                let is_ours =
+                    line.starts_with(b"GET /metrics ") || line.starts_with(b"GET /metrics?");
                 self.stage = if is_ours { Stage::Head } else { Stage::StrangeHead };
                 Effect::Nothing
             }
