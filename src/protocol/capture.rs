@@ -142,4 +142,16 @@ mod tests {
         assert!(line.on_output(Output::Err, b"e").is_empty());
         assert_eq!(line.on_output(Output::Out, b"o"), b"eo");
     }
+
+    #[test]
+    fn what_is_held_of_a_command_that_was_ended_ends_its_line() {
+        let rest = |bytes: &[u8]| {
+            let mut capture = Capture::new(true);
+            assert!(capture.on_output(Output::Out, bytes).is_empty());
+            (capture.rest(), capture.rest())
+        };
+        assert_eq!(rest(b"half"), (b"half\n".to_vec(), b"\n".to_vec()));
+        assert_eq!(rest(b"whole\n"), (b"whole\n".to_vec(), Vec::new()));
+        assert_eq!(rest(b""), (Vec::new(), Vec::new()));
+    }
 }

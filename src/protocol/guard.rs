@@ -330,7 +330,9 @@ mod tests {
         for head in ["GET /", "POST /x", "OPTIONS * HT", "M-SEARCH * HTTP", "GET http://x"] {
             assert!(begins_like_http(head.as_bytes()), "{head:?}");
         }
-        for head in ["GET well soon", "HELLO WORLD", "cat /etc/motd", "GET/", "HELLO * ALL", ""] {
+        for head in
+            ["GET well soon", "HELLO WORLD", "cat /etc/motd", "GET/", "HELLO * ALL", " /", ""]
+        {
             assert!(!begins_like_http(head.as_bytes()), "{head:?}");
         }
     }

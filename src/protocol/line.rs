@@ -312,4 +312,16 @@ mod tests {
         assert!(!framer.is_in_payload());
         assert!(matches!(framer.cut(b"ok\n", false, MAX), Cut::Frame { used: 3, .. }));
     }
+
+    #[test]
+    fn payload_is_counted_down_to_the_next_line() {
+        let mut framer = Framer::new(Framing::Lines);
+        framer.expect_payload(5);
+        assert_eq!((framer.payload_bytes(), framer.is_in_payload()), (5, true));
+        assert!(matches!(framer.cut(b"abc", false, MAX), Cut::Payload(b"abc")));
+        assert_eq!(framer.payload_bytes(), 2);
+        assert!(matches!(framer.cut(b"\n\nx\n", false, MAX), Cut::Payload(b"\n\n")));
+        assert_eq!((framer.payload_bytes(), framer.is_in_payload()), (0, false));
+        assert!(matches!(framer.cut(b"x\n", false, MAX), Cut::Frame { used: 2, .. }));
+    }
 }

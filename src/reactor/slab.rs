@@ -99,6 +99,7 @@ mod tests {
     #[test]
     fn an_id_of_a_value_that_is_gone_finds_nothing() {
         let mut slab = Slab::default();
+        assert!(slab.is_empty());
         let first = slab.insert_with(|_| "first");
         assert_eq!(slab.remove(first), Some("first"));
         let second = slab.insert_with(|_| "second");
@@ -107,6 +108,7 @@ mod tests {
         assert_eq!(slab.remove(first), None);
         assert_eq!(slab.get_mut(second), Some(&mut "second"));
         assert_eq!((slab.len(), slab.ids()), (1, vec![second]));
+        assert!(!slab.is_empty() && slab.contains(second) && !slab.contains(first));
     }
 
     #[test]

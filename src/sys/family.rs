@@ -262,4 +262,26 @@ mod tests {
         assert!(!own.is_zombie);
         Process { started: own.started + 1, ..own }.signal(Ask::Kill);
     }
+
+    #[test]
+    fn a_process_is_signalled_and_waits_as_a_zombie_for_its_parent() -> io::Result<()> {
+        use std::os::unix::process::ExitStatusExt as _;
+
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn()?;
+        let pid = i32::try_from(child.id()).expect("31 bits");
+        let process = Process::look(pid)?.expect("it runs");
+        assert!(!process.is_zombie && process.is(&process));
+        process.signal(Ask::Kill);
+        // It has ended, and is not reaped.
+        let flags = libc::WEXITED | libc::WNOWAIT;
+        // SAFETY: a null pointer is allowed.
+        let waited = unsafe { libc::waitid(libc::P_PID, child.id(), std::ptr::null_mut(), flags) };
+        assert_eq!(waited, 0);
+        assert!(Process::look(pid)?.expect("it is not reaped").is_zombie);
+        let this = i32::try_from(std::process::id()).expect("31 bits");
+        assert!(zombies_of(this).contains(&pid) && !zombies_of(pid).contains(&pid));
+        assert_eq!(child.wait()?.signal(), Some(libc::SIGKILL));
+        assert!(Process::look(pid)?.is_none());
+        Ok(())
+    }
 }

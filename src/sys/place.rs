@@ -323,4 +323,37 @@ mod tests {
         assert_eq!(gone, Err(io::ErrorKind::NotFound));
         Ok(())
     }
+
+    #[test]
+    fn access_is_that_of_a_regular_file_and_can_be_given_to_another() -> io::Result<()> {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+        let (_scratch, served) = tree()?;
+        let folder = File::open(&served)?;
+        let here = folder.as_fd();
+        for name in ["nobody", "dir", "fifo", "dangling", "loop"] {
+            assert_eq!(access(here, name.as_bytes())?, None, "{name}");
+        }
+        let mode =
+            |name: &str| Ok::<_, io::Error>(fs::metadata(served.join(name))?.mode() & 0o7777);
+        for wanted in [0o600, 0o640, 0o4755, 0o2710] {
+            fs::set_permissions(served.join("file"), fs::Permissions::from_mode(wanted))?;
+            let found = access(here, b"file")?.expect("it is a file");
+            assert_eq!(found.mode, wanted);
+            let part = create(here, b"part", None)?;
+            set_access(part.as_fd(), &found)?;
+            assert_eq!(mode("part")?, wanted);
+            remove(here, b"part")?;
+        }
+        // Bits that lend the rights of an owner stay away where the owner is another.
+        let file = fs::metadata(served.join("file"))?;
+        let other = Access { mode: 0o6711, uid: file.uid() + 1, gid: file.gid() + 1 };
+        let part = create(here, b"part", None)?;
+        set_access(part.as_fd(), &other)?;
+        let part = fs::metadata(served.join("part"))?;
+        let lent = [(part.uid() == other.uid, 0o4000), (part.gid() == other.gid, 0o2000)];
+        let lent = lent.iter().filter(|(is_given, _)| *is_given).map(|(_, bit)| bit);
+        assert_eq!(part.mode() & 0o7777, 0o711 + lent.sum::<u32>());
+        Ok(())
+    }
 }

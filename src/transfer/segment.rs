@@ -171,4 +171,16 @@ mod tests {
         assert!(is_copied(range(&small, 0, SMALL_BYTES_MAX)));
         assert!(!is_copied(range(&small, 0, SMALL_BYTES_MAX + 1)));
     }
+
+    #[test]
+    fn a_block_grows_once_it_is_full_and_not_before() {
+        let room: Arc<Vec<u8>> = Arc::new(vec![b'x'; 64]);
+        let mut waiting = range(&room, 0, 4).lean();
+        let mut grown = Vec::new();
+        for _ in 0..4 {
+            assert!(waiting.take_in(&range(&room, 8, 12)));
+            grown.push(waiting.block.capacity());
+        }
+        assert_eq!(grown, [16, 16, 16, 40]);
+    }
 }

@@ -233,10 +233,12 @@ class Stage:
         path = self.bench.work / f"seen-{self.name}"
         path.write_text("")
         ran = self.bench.run(program, arguments, 900, LANDLINE_MUTANTS_SEEN=str(path), **env)
-        lines = [line.split(" ", 1) for line in path.read_text().splitlines()]
         self.seen_by = collections.defaultdict(set)
-        for number, thread in lines:
-            self.seen_by[int(number)].add(thread)
+        for line in path.read_text().splitlines():
+            # A program that was killed may have left half a line.
+            number, _, thread = line.partition(" ")
+            if number.isdigit():
+                self.seen_by[int(number)].add(thread)
         return set(self.seen_by), ran
 
     def listed(self, program):
