@@ -12,6 +12,8 @@
 //! 2. A peer in `touched` is flushed and settled in this very turn.
 
 mod exchange;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::io;
