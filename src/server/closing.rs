@@ -8,6 +8,8 @@
 //! resets at our wish. A Unix socket resets only if we close it with unread input. So the last byte
 //! of a plain request is left in the socket until the reply is over (`read_taken`).
 
+use std::io;
+
 use super::connection::{Connection, Fate, Task, Why};
 use super::desk::Desk;
 use super::drive::{LINGER_MS, cancelled, stopping};
@@ -15,6 +17,7 @@ use crate::protocol::effect::Outcome;
 use crate::protocol::refusal::{Code, Refusal};
 use crate::protocol::session::Session;
 use crate::protocol::speech::Service;
+use crate::sys::errno;
 use crate::sys::fd::AsFd;
 use crate::sys::socket::{self, Peer};
 
@@ -79,6 +82,15 @@ impl Connection {
             None if self.presence.gone().is_some() => {}
             None if self.presence.is_at_end() => self.presence = Presence::Left(why),
             None => self.presence = Presence::Leaving(why),
+        }
+    }
+
+    /// A call on the socket failed: the peer is gone, unless that says that the server is short of
+    /// memory. A peer that is still there is to see that something is missing.
+    pub(crate) fn on_socket_error(&mut self, error: &io::Error) {
+        match error.raw_os_error() {
+            Some(errno::ENOMEM | errno::ENOBUFS) => self.fail(),
+            _ => self.on_gone(Why::of(error)),
         }
     }
 
@@ -226,8 +238,8 @@ impl Connection {
         while left > 0 {
             match socket::receive(self.socket.as_fd(), &mut scratch[..left]) {
                 Ok(count @ 1..) => left -= count,
-                // It was there a moment ago; reading tells again what is wrong.
-                Ok(0) | Err(_) => return,
+                // They are there, and would be taken once more: a request would be done twice.
+                Ok(0) | Err(_) => return self.fail(),
             }
         }
     }

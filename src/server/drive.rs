@@ -83,7 +83,7 @@ impl Connection {
                 0
             }
             Err(error) => {
-                self.on_gone(Why::of(&error));
+                self.on_socket_error(&error);
                 0
             }
         }

@@ -47,7 +47,7 @@ impl Connection {
                 self.take_in(desk, &[]);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => self.on_gone(Why::of(&error)),
+            Err(error) => self.on_socket_error(&error),
         }
     }
 

@@ -65,7 +65,7 @@ impl Connection {
                     self.cut_file(missing, truncated(), Why::Truncated);
                 }
                 Err(SendError::Source(error)) => self.on_unreadable(desk, &error),
-                Err(SendError::Peer(error)) => self.on_gone(Why::of(&error)),
+                Err(SendError::Peer(error)) => self.on_socket_error(&error),
             }
         }
     }

@@ -62,7 +62,9 @@ def judge_start(place, results, row, errno, number):
         elif len(server.ports) == 4:
             seen = {jobs.JOBS[name](server) for name in ("echo", "download large", "run")}
             saw = "serves"
-            if seen != {"right"}:
+            # Each thread has its own N-th call: the clients may have met the fault themselves.
+            may_fail = server.trace().count("(INJECTED)") > 1
+            if seen != {"right"} and not (may_fail and all(map(is_visible, seen))):
                 problems.append(f"it serves, but clients see {seen}")
         else:
             problems.append("HANG: neither listens nor ends: " + server.log()[-300:])
@@ -75,6 +77,11 @@ def judge_start(place, results, row, errno, number):
     found = line and table.row_of(table.STARTING, line)
     if found and found[:2] == (call, pattern):
         results.add("start-up", call, pattern, errno, f"#{number}", saw, problems)
+
+
+def is_visible(saw):
+    """Whether a client that saw this knows how it went."""
+    return saw in ("right", "reset", "cut") or saw.startswith("error ")
 
 
 def calls_of_start(place):

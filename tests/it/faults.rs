@@ -164,3 +164,36 @@ fn a_command_that_cannot_be_waited_for_cuts_its_reply() {
         }
     }
 }
+
+#[test]
+fn what_was_looked_at_and_cannot_be_taken_is_done_once() {
+    let faulty = Faulty::new();
+    let mut peer = Peer::unix(&faulty.scratch.join("socket"));
+    peer.expect_in_step();
+    faulty.shim.begin("recv-but-peek-ENOMEM");
+    // Over a Unix socket a request is done before it is taken out of the socket.
+    peer.say("once\n");
+    peer.expect("once\n");
+    peer.expect_error("internal");
+    peer.expect_gone();
+}
+
+#[test]
+fn a_lack_of_memory_is_no_leaving_of_the_peer() {
+    for service in ["line", "unix"] {
+        let faulty = Faulty::new();
+        let mut peer = match service {
+            "unix" => Peer::unix(&faulty.scratch.join("socket")),
+            _ => faulty.server.peer(service),
+        };
+        peer.expect_in_step();
+        faulty.shim.begin("recv-ENOMEM");
+        peer.say("lost\n");
+        peer.half_close();
+        if service == "unix" {
+            peer.expect_error("internal");
+        }
+        peer.expect_reset();
+        faulty.server.expect_log("why=internal");
+    }
+}
