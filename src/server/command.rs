@@ -182,15 +182,13 @@ impl Command {
         }
     }
 
-    /// The process, to be ended. With its pipes, since what it says meanwhile is not to kill it; a
-    /// terminal hangs up.
+    /// The process, to be ended. With its pipes, since what it says meanwhile is not to kill it, or
+    /// its terminal, which hangs up once all that belongs to the command is known.
     pub(crate) fn take_job(&mut self) -> Option<Job> {
         let mut job = self.job.take()?;
-        if !matches!(self.mode, Mode::Terminal) {
-            // Without a descriptor to spare it may be killed by what it says.
-            job.out = self.out.end.open().and_then(|fd| fd.try_clone_to_owned().ok());
-            job.err = self.err.end.open().and_then(|fd| fd.try_clone_to_owned().ok());
-        }
+        // Without a descriptor to spare it may be killed by what it says, or by the hang-up.
+        job.out = self.out.end.open().and_then(|fd| fd.try_clone_to_owned().ok());
+        job.err = self.err.end.open().and_then(|fd| fd.try_clone_to_owned().ok());
         Some(job)
     }
 

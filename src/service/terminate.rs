@@ -38,7 +38,9 @@ pub struct Terminating {
     /// Its place among the commands there may be; given back once the process is reaped.
     slot: Option<Slot>,
     /// Its output, which nobody reads any more, until it is reaped: what it still says is to block
-    /// it at the worst, not to kill it (SIGPIPE).
+    /// it at the worst, not to kill it (SIGPIPE). A terminal is closed as soon as the command was
+    /// asked to end: if it hung up earlier, the process might be dead before the first look, and
+    /// what it put into sessions of its own could not be found.
     output: [Option<OwnedFd>; 2],
     ask: Ask,
     /// What was found of it besides its process.
@@ -136,6 +138,9 @@ impl Terminating {
             self.kills += u32::from(self.is_asked);
             let wait_ms = if self.is_asked { LOOK_MS << self.kills } else { END_GRACE_MS };
             self.is_asked = true;
+            if self.ask == Ask::HangUp {
+                self.output = [None, None];
+            }
             self.due_ms = now_ms + wait_ms;
         }
         if !self.is_reaped && !matches!(self.child.reap(), Ok(None)) {

@@ -275,6 +275,22 @@ fn what_made_a_group_or_session_of_its_own_ends_with_the_command() {
 }
 
 #[test]
+fn what_made_a_session_of_its_own_ends_with_a_command_on_a_terminal() {
+    let server = shell(&[]);
+    let mut peer = server.framed();
+    // The hang-up of the terminal ends the shell, perhaps before anyone has looked at its children.
+    for _ in 0..20 {
+        peer.say("run@pty setsid sleep 1000 & echo $!; wait\n");
+        let frame = peer.expect_frame();
+        let session = frame.text().trim().parse().expect("a process id");
+        peer.say("cancel\n");
+        peer.expect_fail("cancelled");
+        peer.expect_done();
+        expect_ended(&[session]);
+    }
+}
+
+#[test]
 fn a_slot_is_free_once_the_process_is_dead_whatever_it_left() {
     let server = shell(&["--max-runs", "1"]);
     let mut peer = server.peer("line");
