@@ -10,7 +10,9 @@
 # A patch begins with lines that say what the bug is (`Bug: `) and which tests are to catch it if
 # the simulation does not (`Unit: `, `Black box: `). The simulation runs first (LANDLINE_SEEDS of
 # them, 200 if not said, from LANDLINE_FIRST on), then the unit tests, then the black-box tests; the
-# first failure ends it. A test that hangs has a time limit, and the table says so.
+# first failure ends it. A test that hangs has a time limit, and the table says so. The simulation
+# is left out if it is not built from what the patch changes, or if the patch says that no scene of
+# it comes to that (`Not simulated: `).
 #
 # A bug that no test catches is a failure of this script; so is a patch that does not apply or does
 # not compile. Before all that, the project without patches has to pass the same seeds and tests.
@@ -32,7 +34,12 @@ export CARGO_PROFILE_DEV_DEBUG=line-tables-only CARGO_PROFILE_TEST_DEBUG=line-ta
 target="${CARGO_TARGET_DIR:-$root/target}"
 export CARGO_TARGET_DIR="$target/planted"
 
-work="$(mktemp -d)"
+# The copy has the same place each time: what was compiled for it once is of use again. One run at a
+# time has it.
+work="$CARGO_TARGET_DIR/work"
+mkdir -p "$work"
+exec 9>"$CARGO_TARGET_DIR/lock"
+flock 9
 trap 'rm -rf "$work"' EXIT
 copy="$work/landline"
 out="$work/out"
@@ -45,11 +52,13 @@ named() { sed -n "s/^$1: //p" "${@:2}" | sort -u; }
 # The sentence of a patch, which may be wrapped.
 bug() { sed -n '/^Bug: /,/^$/{s/^Bug: //p;s/^  //p}' "$1" | paste -sd ' '; }
 
+# All files are as old as the copy: cargo compiles what it finds newer than what it has.
 copy_project() {
+    rm -rf "$copy"
     mkdir -p "$copy"
     git ls-files -z --cached | while IFS= read -r -d '' file; do
         if [ -e "$file" ]; then printf '%s\0' "$file"; fi
-    done | tar --null -T - -cf - | tar -xf - -C "$copy"
+    done | tar --null -T - -cf - | tar -xmf - -C "$copy"
     # Only another test of the simulation needs the program itself, which would be built each time.
     rm -f "$copy/sim/tests/conformance.rs"
     sed -i '/^landline = { path/d' "$copy/sim/Cargo.toml"
@@ -97,7 +106,7 @@ ran() { grep -cE '^test .* \.\.\. (ok|FAILED)$' "$out" || true; }
 first_failed() { sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$out" | head -n 1; }
 
 # What the simulation says of its first failure.
-why_of_failure() { sed -n '/^LANDLINE_SEED=/{n;p}' "$out" | head -n 1; }
+why_of_failure() { sed -n '/^LANDLINE_SEED=/{n;p}' "$out" | head -n 1 | cut -c -160; }
 
 seed_of_failure() { grep -o 'LANDLINE_SEED=[0-9]*' "$out" | cut -d = -f 2 | sort -n | head -n 1; }
 
@@ -107,8 +116,9 @@ fail() {
     return 1
 }
 
-# Whether the simulation is built from what a patch changes.
+# Whether the simulation is built from what a patch changes, and its scenes can come to that.
 is_simulated() {
+    ! grep -q '^Not simulated: ' "$1" || return 1
     local layers='protocol|reactor|server|service|transfer'
     sed -n 's|^+++ b/src/\([a-z]*\)/.*|\1|p' "$1" | grep -qxE "$layers"
 }

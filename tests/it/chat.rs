@@ -333,6 +333,27 @@ fn a_name_is_free_before_its_owner_sees_the_end() {
 }
 
 #[test]
+fn who_says_goodbye_receives_until_all_replies_are_taken() {
+    let scratch = Scratch::new();
+    let path = scratch.join("socket");
+    let listen = format!("line@unix:{}", path.display());
+    let server = Server::line(&["-l", &listen, "--workers", "1"]);
+    let mut bob = Peer::unix(&path);
+    bob.take_name("bob", NAME);
+    let mut alice = server.named("alice");
+    // More than the socket takes.
+    let line = "x".repeat(60_000) + "\n";
+    server.hear(&mut bob, (line.repeat(5) + "quit\n").as_bytes());
+    alice.say("send bob : still there?\n");
+    alice.expect_in_step();
+    bob.expect(line.repeat(5));
+    expect_message(&mut bob, "alice", "singlecasted", "still there?");
+    bob.expect_end();
+    alice.say("send bob : gone?\n");
+    alice.expect_error("no-such-user");
+}
+
+#[test]
 fn users_of_every_family_reach_each_other() {
     let scratch = Scratch::new();
     let path = scratch.join("socket");

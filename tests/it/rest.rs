@@ -1,6 +1,6 @@
 //! A command that is over, or has nothing to do, while its client does not read: the server sleeps.
 
-use crate::support::{FramedPeer, Peer, Server, process, wait_until};
+use crate::support::{FramedPeer, Peer, Scratch, Server, process, wait_until};
 
 /// Looks in a row at which the server must be asleep: one that spins is never seen so often.
 const LOOKS: u32 = 40;
@@ -143,4 +143,24 @@ fn a_command_that_closed_its_output_costs_nothing() {
         peer.say("cancel\n");
         assert_eq!(peer.expect_reply().last.key("code"), "cancelled");
     }
+}
+
+#[test]
+fn an_upload_that_was_given_up_costs_nothing() {
+    let scratch = Scratch::new();
+    let path = scratch.join("socket");
+    let (listen, root) = (format!("line@unix:{}", path.display()), scratch.text(""));
+    let args = ["-l", &listen, "--root", &root, "--upload", "new", "--workers", "1"];
+    let server = Server::start(&[&args[..], &["--idle-timeout", "1"]].concat());
+    let (mut peer, _) = FramedPeer::negotiate(Peer::unix(&path));
+    // These replies fill the socket, but are not too many to take more.
+    peer.say(["x".repeat(60_000), "\n".to_owned()].concat().repeat(5));
+    peer.say("upload 10 f\nabc");
+    // Whoever came later is told later.
+    Peer::unix(&path).expect_error("timeout");
+    expect_rest(&server);
+    for _ in 0..5 {
+        assert_eq!(peer.expect_done().payload.len(), 60_000);
+    }
+    assert_eq!(peer.expect_reply().last.key("code"), "timeout");
 }
