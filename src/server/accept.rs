@@ -235,3 +235,138 @@ fn is_exhausted(error: &io::Error) -> bool {
     let errno = error.raw_os_error();
     matches!(errno, Some(errno::EMFILE | errno::ENFILE | errno::ENOBUFS | errno::ENOMEM))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use super::*;
+    use crate::protocol::speech::Speech;
+    use crate::server::fixture::common;
+    use crate::server::mail::HOME;
+    use crate::service::policy::Rule;
+    use crate::sys::poll::wait_readable;
+
+    /// A listener, what takes its connections in, and the worker's tools for that.
+    struct Door {
+        acceptor: Acceptor,
+        desk: Desk,
+        address: SocketAddr,
+        clients: Vec<OwnedFd>,
+    }
+
+    impl Door {
+        fn new(service: Service, change: impl FnOnce(&mut Settings)) -> io::Result<Self> {
+            let desk = Desk::new(HOME, common(1, None)?)?;
+            let mut settings = Settings::clone(&desk.seen.settings);
+            change(&mut settings);
+            desk.common.settings.publish(Arc::new(settings));
+            let socket = socket::listen_tcp((Ipv4Addr::LOCALHOST, 0).into())?;
+            let local = socket::local(socket.as_fd())?;
+            let Local::Inet(address) = local else { panic!("it is a TCP socket") };
+            let speech = Speech { service, bare: false };
+            let acceptor = Acceptor::new(vec![Listener { socket, speech, local }])?;
+            acceptor.watch(&desk)?;
+            Ok(Self { acceptor, desk, address, clients: Vec::new() })
+        }
+
+        fn connect(&mut self) -> io::Result<()> {
+            self.clients.push(socket::connect_start(self.address)?.0);
+            wait_readable(&[self.acceptor.listeners[0].socket.as_fd()], None)?;
+            Ok(())
+        }
+
+        /// Another client comes: what the worker gets, if anything.
+        fn come(&mut self) -> io::Result<Option<Arrival>> {
+            self.connect()?;
+            let mut here = Vec::new();
+            self.acceptor.accept(0, &mut self.desk, &mut here);
+            assert!(here.len() <= 1);
+            Ok(here.pop())
+        }
+    }
+
+    fn why(arrival: Option<&Arrival>) -> &str {
+        let arrival = arrival.expect("it is accepted");
+        arrival.refusal.as_ref().map_or("", |refusal| &refusal.text)
+    }
+
+    #[test]
+    fn an_address_has_its_places_and_gives_them_back() -> io::Result<()> {
+        let mut door = Door::new(Service::Line, |it| it.limits.per_address_max = 2)?;
+        let (first, second, third) = (door.come()?, door.come()?, door.come()?);
+        assert_eq!((why(first.as_ref()), why(second.as_ref())), ("", ""));
+        assert_eq!(why(third.as_ref()), "too many connections from your address: try again");
+        let host = door.address.ip();
+        door.acceptor.on_left(host);
+        assert_eq!(why(door.come()?.as_ref()), "");
+        door.acceptor.on_left(host);
+        door.acceptor.on_left(host);
+        assert!(door.acceptor.per_address.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn users_have_so_many_places_and_refusals_take_none() -> io::Result<()> {
+        let mut door = Door::new(Service::Line, |it| it.limits.connections_max = 1)?;
+        let (first, second) = (door.come()?, door.come()?);
+        assert_eq!(why(first.as_ref()), "");
+        assert_eq!(why(second.as_ref()), "too many connections: try again");
+        let taken = |seats: &AtomicUsize| seats.load(Ordering::Relaxed);
+        assert_eq!(taken(&door.desk.common.seats), 1);
+        assert_eq!(taken(&door.acceptor.refused_seats), 1);
+        // Only so many are told.
+        door.acceptor.refused_seats.store(REFUSED_MAX - 1, Ordering::Relaxed);
+        let told = door.come()?;
+        assert!(told.is_some() && door.come()?.is_none());
+        drop(first);
+        assert_eq!(why(door.come()?.as_ref()), "");
+        Ok(())
+    }
+
+    #[test]
+    fn an_address_that_is_not_allowed_is_told_so() -> io::Result<()> {
+        let mut door = Door::new(Service::Line, |it| it.allow = vec![Rule::Unix])?;
+        let denied = door.come()?;
+        assert_eq!(why(denied.as_ref()), "this server does not serve your address");
+        let mut door = Door::new(Service::Line, |it| it.allow = vec![Rule::Unix, Rule::Any])?;
+        assert_eq!(why(door.come()?.as_ref()), "");
+        Ok(())
+    }
+
+    #[test]
+    fn scrapes_have_places_of_their_own_and_are_not_told() -> io::Result<()> {
+        let mut door = Door::new(Service::Metrics, |it| it.limits.connections_max = 0)?;
+        let first = door.come()?;
+        assert_eq!(why(first.as_ref()), "");
+        assert!(door.acceptor.per_address.is_empty());
+        door.acceptor.metrics_seats.store(SCRAPES_MAX - 1, Ordering::Relaxed);
+        let last = door.come()?;
+        assert!(last.is_some() && door.come()?.is_none());
+        assert_eq!(door.desk.common.seats.load(Ordering::Relaxed), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn without_descriptors_one_is_told_and_the_others_wait_for_a_moment() -> io::Result<()> {
+        let mut door = Door::new(Service::Line, |_| ())?;
+        door.connect()?;
+        door.acceptor.pause(0, &door.desk);
+        let mut told = [0; 100];
+        wait_readable(&[door.clients[0].as_fd()], None)?;
+        let count = socket::receive(door.clients[0].as_fd(), &mut told)?;
+        assert_eq!(&told[..count], b"error busy: too many connections: try again\n");
+        let until_ms = door.desk.now_ms + PAUSE_MS;
+        assert_eq!(door.acceptor.deadline_ms(), Some(until_ms));
+        door.acceptor.reserve = None;
+        door.acceptor.on_time(&door.desk);
+        assert_eq!(door.acceptor.deadline_ms(), Some(until_ms));
+        door.desk.set_time(until_ms);
+        door.acceptor.on_time(&door.desk);
+        assert_eq!(door.acceptor.deadline_ms(), None);
+        assert!(door.acceptor.reserve.is_some());
+        // It was watched no more, and is again.
+        let listener = door.acceptor.listeners[0].socket.as_fd();
+        door.desk.epoll.delete(listener)
+    }
+}

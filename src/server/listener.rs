@@ -245,4 +245,27 @@ mod tests {
         assert!(!is_without(errno::EACCES) && !is_without(errno::EMFILE));
         assert!(!is_without_v6(&io::Error::other("no number")));
     }
+
+    #[test]
+    fn what_cannot_be_listened_on_is_said() -> io::Result<()> {
+        let add = |address: ListenAddress| {
+            let speech = Speech { service: Service::Line, bare: false };
+            let mut opened = Opened::new(u64::MAX);
+            let added = opened.add(&Listen { speech, address }, &[(1, "other".to_owned())]);
+            added.map(|()| opened.listeners.len()).map_err(|error| error.text)
+        };
+        let no_such = "--listen fd:77: the service manager passed no such socket";
+        assert_eq!(add(ListenAddress::Fd(77)), Err(no_such.to_owned()));
+        let no_such = "--listen fd:web: the service manager passed no socket of this name";
+        assert_eq!(add(ListenAddress::FdName("web".to_owned())), Err(no_such.to_owned()));
+        let taken = socket::listen_tcp((Ipv4Addr::LOCALHOST, 0).into())?;
+        let Local::Inet(address) = socket::local(taken.as_fd())? else {
+            panic!("it is a TCP socket");
+        };
+        let refused = add(ListenAddress::Loopback { port: address.port() });
+        let text = format!("--listen {address}: Address already in use");
+        assert!(refused.as_ref().is_err_and(|why| why.starts_with(&text)), "{refused:?}");
+        assert!(matches!(add(ListenAddress::Loopback { port: 0 }), Ok(1 | 2)));
+        Ok(())
+    }
 }

@@ -75,7 +75,11 @@ class Bench:
         """Brings a copy of the sources up to date, but for these files."""
         listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT,
                                 stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n")
-        for name in filter(None, listed):
+        names = set(filter(None, listed))
+        for path in tree.rglob("*"):
+            if path.is_file() and str(path.relative_to(tree)) not in names:
+                path.unlink()
+        for name in names:
             source, target = ROOT / name, tree / name
             if source.is_file() and name not in but:
                 put(target, source.read_bytes())
@@ -290,8 +294,15 @@ class Stage:
     def test_behaviour(self, mutant):
         number, limit_s = mutant["number"], self.bench.options.behaviour_s
         rows = [row for row in self.tests if number in row[2]]
-        # Tests that reach little are close to the matter.
-        rows.sort(key=lambda row: (row[1] is not None, len(row[2])))
+        # First tests that are named alike, then those that reach little: both are close to it.
+        words = set(re.findall(r"[a-z]{4,}", mutant["name"].split(":", 1)[1].lower()))
+        words.add(Path(mutant["file"]).stem.rstrip("s"))
+
+        def distance(row):
+            name = (row[1] or "").lower()
+            return row[1] is not None, -sum(word in name for word in words), len(row[2])
+
+        rows.sort(key=distance)
         rows = rows[:self.bench.options.tests]
         for program in dict.fromkeys(row[0] for row in rows):
             tests = [row[1] for row in rows if row[0] == program and row[1]]
