@@ -159,9 +159,18 @@ pub fn send(fd: BorrowedFd<'_>, bytes: &[u8], _more: bool) -> io::Result<usize> 
     })
 }
 
+/// Bytes that no connection has room for: more need not be looked at.
+const SEND_MAX: usize = 1 << 20;
+
 /// As `send`, from several pieces.
 pub fn send_vectored(fd: BorrowedFd<'_>, pieces: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
-    let bytes: Vec<u8> = pieces.iter().flat_map(|piece| piece.to_vec()).collect();
+    let mut bytes = Vec::new();
+    for piece in pieces {
+        if bytes.len() >= SEND_MAX {
+            break;
+        }
+        bytes.extend_from_slice(&piece[..piece.len().min(SEND_MAX)]);
+    }
     send(fd, &bytes, more)
 }
 
