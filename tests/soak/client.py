@@ -58,9 +58,11 @@ def expect(saw, wanted, what):
         return
     pairs = zip(saw, wanted)
     at = next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(saw), len(wanted)))
-    found = saw[saw.rfind(b"\n", 0, at) + 1:][:len(BUSY)]
-    if found and BUSY.startswith(found):
-        raise Busy(what)
+    # It may follow output that ends in no newline.
+    for start in (at, saw.rfind(b"\n", 0, at) + 1):
+        found = saw[start:start + len(BUSY)]
+        if found and BUSY.startswith(found):
+            raise Busy(what)
     raise Wrong(f"{what}: {len(saw)} bytes for {len(wanted)}, the first wrong one is {at}: "
                 f"{saw[at:at + 60]!r} for {wanted[at:at + 60]!r}")
 
@@ -157,6 +159,14 @@ class Client:
         if len(payload) < int(found[2]):
             raise Wrong(f"a frame was cut: {header!r}, {len(payload)} bytes")
         return found[1].decode(), header.decode().strip(), payload
+
+    def part(self, wanted):
+        """The payload of the next frame, which has to be a part of this type."""
+        kind, header, payload = self.frame()
+        if "code=busy" in header:
+            raise Busy(header)
+        expect(kind.encode(), wanted.encode(), header)
+        return payload
 
     def reply(self):
         """The final frame of one reply, and the payloads of its parts by type; no events."""

@@ -2,7 +2,7 @@
 
 import os
 
-from client import FILES, Busy, Client, Wrong, expect
+from client import FILES, Client, Wrong, expect
 
 LARGE = FILES["large"] * 2
 
@@ -93,7 +93,7 @@ def shrink_framed(soak, rng, family):
     try:
         with Client(soak.server, family, receive_bytes=16_384) as client:
             client.framed().say(b"download %s\n" % name.encode())
-            client.frame()
+            client.part("file")
             os.truncate(path, rng.choice((0, 1000)))
             header, _, parts = client.reply()
             data = parts.get("data", b"")
@@ -133,17 +133,14 @@ def endless(soak, rng, family):
         else:
             verb = b"run@pty" if way == "terminal" else b"run"
             client.framed().say(b"%s %s\n" % (verb, command))
-            first, header, out = client.frame()
-            if "code=busy" in header:
-                raise Busy(header)
-            if first != "out" or not out.startswith(b"up"):
-                raise Wrong(f"{kind}: {first} {out[:60]!r}")
+            out = client.part("out")
+            expect(out[:2], b"up", kind)
             client.say(b"cancel\n")
             client.failed("cancelled")
             client.done("done 0")
             client.say(b"ping\n")
             client.done("done 4", b"pong")
-    soak.expect_gone(token)
+    soak.expect_gone(token, f"{kind}, {way}")
     return kind
 
 

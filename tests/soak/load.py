@@ -67,9 +67,11 @@ class Soak:
         since_s = time.monotonic() if since_s is None else since_s
         return self.shared.crowd_end.value + AFTER_CROWD_S >= since_s
 
-    def expect_gone(self, token):
+    def expect_gone(self, token, what=""):
+        """Waits until no process has this token in its command line."""
         if not wait_until(lambda: not processes_with(token), GONE_S):
-            raise Wrong(f"processes of a command live on: {described(processes_with(token))}")
+            left = described(processes_with(token))
+            raise Wrong(f"processes of a command live on: {left} {what}")
 
     def expect_absent(self, name):
         if os.path.exists(os.path.join(self.server.root, name)):
@@ -172,13 +174,13 @@ class Load:
         for process in self.processes:
             process.start()
 
-    def end(self, patience_s):
-        """Stops it; how often each job ended in which way, and what was wrong."""
-        self.shared.stop.set()
-        end_s = time.monotonic() + patience_s
+    def lives(self):
+        return any(process.is_alive() for process in self.processes)
+
+    def end(self):
+        """How often each job ended in which way, and what was wrong."""
         outcomes, problems = collections.Counter(), []
         for process, (name, path) in zip(self.processes, self.paths.items()):
-            process.join(max(0, end_s - time.monotonic()))
             if process.is_alive():
                 process.kill()
                 process.join()

@@ -116,7 +116,7 @@ def slow_reader(soak, rng, family):
     with Client(soak.server, family, receive_bytes=16_384) as client:
         client.say(b"download large\nping\n")
         end, seen = time.monotonic() + rng.uniform(0.5, 3), b""
-        while time.monotonic() < end:
+        while time.monotonic() < end and not soak.shared.stop.is_set():
             soak.pause(0.02)
             if not is_stopped:
                 seen += client.exactly(2000)

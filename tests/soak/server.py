@@ -159,6 +159,12 @@ class Server:
         return sorted(text_of(f"/proc/{self.pid}/task/{task}/comm").strip()
                       for task in os.listdir(f"/proc/{self.pid}/task"))
 
+    def waits(self):
+        """What each thread waits for: its name, the kernel's function, the system call."""
+        return [tuple(text_of(f"/proc/{self.pid}/task/{task}/{file}").strip()[:40]
+                      for file in ("comm", "wchan", "syscall"))
+                for task in os.listdir(f"/proc/{self.pid}/task")]
+
     def memory_kib(self):
         """RSS and PSS (smaps_rollup, proc(5))."""
         rollup = text_of(f"/proc/{self.pid}/smaps_rollup")
