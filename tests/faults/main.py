@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from errno import ENOTCONN
 
 import jobs
 import report
@@ -94,7 +95,8 @@ def attempt(job, server):
     except (ConnectionResetError, BrokenPipeError):
         return "reset"
     except OSError as error:
-        return f"error {error.strerror}"
+        # To shut a socket that was reset is ENOTCONN.
+        return "reset" if error.errno == ENOTCONN else f"error {error.strerror}"
     except (ValueError, TypeError, IndexError) as error:
         return f"WRONG {error!r}"
 

@@ -31,8 +31,8 @@ What the affected client saw, over all jobs and all calls that were made to fail
 - *reset*, *cut*: the connection ended in a way that no client takes for a whole reply;
 - *no such command*: what `exec` says of a program that execve(2) refuses;
 - *input closed*: the command took a part of its input, and ended well. After EPIPE that is right;
-- *cut (unseen)*: a plain reply over a Unix socket ended early. Such a socket cannot be reset, so
-  only framed replies show it;
+- *cut (unseen)*: a plain reply over a Unix socket ended early, and in order. PROTOCOL.md names the
+  cases in which such a socket cannot be reset;
 - **HANG**, **WRONG**: no end within 5 seconds; bytes that look like a whole reply, and are not.
 
 A call that is made to fail is not carried out. So `close` cannot be tested this way (the kernel
