@@ -169,11 +169,13 @@ impl Kernel {
         Ok(count)
     }
 
-    /// A program reads: a line, or a part of it; nothing at the end. EAGAIN: it would wait.
+    /// A program reads: a line, or a part of it; nothing at the end. EAGAIN: it would wait. EIO can
+    /// come of a hang-up, if it did wait.
     pub fn pty_slave_read(&mut self, id: PtyId, bytes_max: usize) -> Result<Vec<u8>, Errno> {
         let pty = self.ptys.get_mut(id);
         if !pty.has_master {
-            return Ok(Vec::new());
+            let is_end = self.random.one_in(2);
+            return if is_end { Ok(Vec::new()) } else { Err(libc::EIO) };
         }
         let line = pty.line().ok_or(libc::EAGAIN)?;
         let mut read: Vec<u8> = pty.typed.drain(..line.min(bytes_max)).collect();
@@ -211,6 +213,13 @@ impl Kernel {
         if let Some(leader) = session {
             self.hang_up_leader(leader);
         }
+    }
+
+    /// The leader of a session has ended, and its terminal is nobody's. True: it had one.
+    pub fn leave_terminal(&mut self, leader: Pid) -> bool {
+        let of_session = |pty: &&mut Pty| pty.session == Some(leader);
+        let found = self.ptys.ptys.values_mut().find(of_session);
+        found.map(|pty| pty.session = None).is_some()
     }
 
     /// The last descriptor of the slave is closed.

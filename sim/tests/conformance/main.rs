@@ -7,7 +7,9 @@
 #![allow(clippy::duplicate_mod, reason = "a script's text is compiled once for each kernel")]
 
 mod calls;
+mod command_calls;
 mod file_calls;
+mod plans;
 mod real;
 mod simulated;
 
@@ -18,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use calls::{Call, Came, draw};
+use command_calls::CommandCall;
 use file_calls::{FileCall, How};
 use landline_sim::kernel::random::Random;
 use landline_sim::kernel::{Kernel, Machine, with};
@@ -25,7 +28,7 @@ use landline_sim::kernel::{Kernel, Machine, with};
 /// Calls of one script.
 const CALLS: usize = 80;
 /// How much of a call and its result is shown.
-const COLUMNS: usize = 160;
+const COLUMNS: usize = 400;
 /// How long the real kernel may take to come to where the simulated one is at once.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -97,6 +100,17 @@ fn cut_short(line: &[char]) -> String {
     first.iter().chain(&[' ', '…', ' ']).chain(last).collect()
 }
 
+/// Says which script it was that panics.
+struct Shown(u64);
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("LANDLINE_SEED={}", self.0);
+        }
+    }
+}
+
 /// Runs scripts of one kind, each of which says how many results it compared.
 pub(crate) fn run_scripts(kind: &str, scripts: u64, script: impl Fn(u64) -> Result<usize, String>) {
     let seeds = match number("LANDLINE_SEED") {
@@ -105,6 +119,7 @@ pub(crate) fn run_scripts(kind: &str, scripts: u64, script: impl Fn(u64) -> Resu
     };
     let mut calls = 0;
     for seed in seeds.clone() {
+        let _shown = Shown(seed);
         match script(seed) {
             Ok(count) => calls += count,
             Err(why) => panic!("LANDLINE_SEED={seed}, {kind}, {why}"),
@@ -174,6 +189,64 @@ fn compare_files(seed: u64, umask: u32) -> Result<usize, String> {
     drop((real, simulated));
     machine.end();
     Ok(CALLS)
+}
+
+fn compare_commands(seed: u64) -> Result<usize, String> {
+    let mut random = Random::new(seed);
+    let machine = calm_machine(seed);
+    let mut real = real::commands::Runner::new();
+    let mut simulated = simulated::commands::Runner::new();
+    let mut said = Said::default();
+    for _ in 0..CALLS {
+        let call = command_calls::draw(&mut random);
+        let (mut want, got) = (real.run(call), simulated.run(call));
+        match call {
+            // Processes that were left alone stay zombies until init reaps them, which may take
+            // its time.
+            CommandCall::HasLeft(_) if got == Came::Is(false) => want = got.clone(),
+            CommandCall::Family(_) => {
+                settle(|| {
+                    want = real.run(call);
+                    want == got
+                });
+            }
+            _ => {}
+        }
+        said.compare(&call, &want, &got)?;
+        simulated::settle();
+        let looks = simulated.looks();
+        if !settle(|| real.looks() == looks) {
+            said.compare(&"commands", &real.looks(), &looks)?;
+        }
+    }
+    drop((real, simulated));
+    machine.end();
+    Ok(2 * CALLS)
+}
+
+#[test]
+fn commands_and_terminals_are_as_on_the_real_kernel() {
+    std::fs::create_dir_all(scratch()).expect("there is room for a directory");
+    run_scripts("commands", 25, compare_commands);
+    std::fs::remove_dir_all(scratch()).expect("it is there");
+}
+
+fn compare_transfers(seed: u64) -> Result<usize, String> {
+    let mut random = Random::new(seed);
+    let plan = plans::draw(&mut random);
+    let machine = calm_machine(seed);
+    let real = real::transfers::Runner::new(seed, plan).run();
+    let simulated = simulated::transfers::Runner::new(seed, plan).run();
+    machine.end();
+    Said::default().compare(&plan, &real, &simulated)?;
+    Ok(real.len())
+}
+
+#[test]
+fn transfers_end_as_on_the_real_kernel() {
+    std::fs::create_dir_all(scratch().join("sockets")).expect("there is room for a directory");
+    run_scripts("transfers", 40, compare_transfers);
+    std::fs::remove_dir_all(scratch()).expect("it is there");
 }
 
 #[test]

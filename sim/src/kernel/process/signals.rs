@@ -52,12 +52,12 @@ impl Kernel {
         self.note_effect();
     }
 
-    /// Its end shows. Where it led a session, those in the foreground of its terminal are told.
+    /// Its end shows. Where it led a session on a terminal, those in the foreground are told.
     pub(super) fn bury_process(&mut self, pid: Pid, exit: Exit) {
         let process = self.processes.get_mut(pid);
-        let is_child = process.parent == SERVER;
+        let (is_child, is_leader) = (process.parent == SERVER, process.session == pid);
         process.state = if is_child { State::Zombie(exit) } else { State::Reaped };
-        if process.session == pid {
+        if is_leader && self.leave_terminal(pid) {
             self.signal_group(pid, libc::SIGHUP);
         }
         self.note_effect();

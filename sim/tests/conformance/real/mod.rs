@@ -2,11 +2,16 @@
 
 pub(crate) use landline::sys;
 
+#[path = "../commands.rs"]
+pub(crate) mod commands;
 #[path = "../files.rs"]
 pub(crate) mod files;
 #[path = "../sockets.rs"]
 pub(crate) mod sockets;
+#[path = "../transfers.rs"]
+pub(crate) mod transfers;
 
+use std::ffi::CString;
 use std::fs::{File, Permissions};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,6 +19,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::command_calls::{Program, Task};
 use crate::file_calls::Change;
 use sys::fd::{AsFd as _, OwnedFd};
 use sys::poll::wait_any;
@@ -98,3 +104,25 @@ impl Drop for Tree {
 
 /// The real kernel does by itself what is due.
 pub(crate) fn settle() {}
+
+/// What a command does.
+pub(crate) fn text(task: Task) -> &'static str {
+    task.real
+}
+
+/// The path of a program.
+pub(crate) fn program(wanted: Program) -> CString {
+    let place = |name: &str, mode| {
+        let path = crate::scratch().join(name);
+        std::fs::write(&path, "no program\n").expect("there is room for a file");
+        let permissions = Permissions::from_mode(mode);
+        std::fs::set_permissions(&path, permissions).expect("it is there");
+        CString::new(path.into_os_string().into_encoded_bytes()).expect("it holds no NUL")
+    };
+    match wanted {
+        Program::Shell => c"/bin/sh".into(),
+        Program::Missing => c"/bin/there-is-none".into(),
+        Program::Secret => place("secret", 0o644),
+        Program::Text => place("text", 0o755),
+    }
+}

@@ -2,14 +2,20 @@
 
 pub(crate) use landline_sim::sys;
 
+#[path = "../commands.rs"]
+pub(crate) mod commands;
 #[path = "../files.rs"]
 pub(crate) mod files;
 #[path = "../sockets.rs"]
 pub(crate) mod sockets;
+#[path = "../transfers.rs"]
+pub(crate) mod transfers;
 
+use std::ffi::CString;
 use std::io;
 use std::path::PathBuf;
 
+use crate::command_calls::{Program, Task};
 use crate::file_calls::Change;
 use landline_sim::kernel::descriptors::Object;
 use landline_sim::kernel::files::ROOT_PATH;
@@ -49,9 +55,20 @@ pub(crate) fn connect(to: &Local) -> io::Result<OwnedFd> {
     })
 }
 
-/// All that was sent arrives.
+/// All that was sent arrives, and commands do all that they can.
 pub(crate) fn settle() {
-    with(landline_sim::kernel::Kernel::deliver_all);
+    with(|kernel| {
+        kernel.deliver_all();
+        loop {
+            let able = kernel.processes_that_can_run();
+            if able.is_empty() {
+                break;
+            }
+            for pid in able {
+                kernel.process_step(pid);
+            }
+        }
+    });
 }
 
 /// The files of a script.
@@ -76,4 +93,20 @@ impl Tree {
             Change::Mode(path, mode) => kernel.files.set_mode(path, *mode),
         });
     }
+}
+
+/// What a command does.
+pub(crate) fn text(task: Task) -> &'static str {
+    task.simulated
+}
+
+/// The path of a program.
+pub(crate) fn program(wanted: Program) -> CString {
+    let path = match wanted {
+        Program::Shell => c"/bin/sh",
+        Program::Missing => c"/bin/there-is-none",
+        Program::Secret => c"/bin/secret",
+        Program::Text => c"/bin/text",
+    };
+    path.into()
 }
