@@ -163,7 +163,7 @@ class Run:
     def check_memory(self, base, now):
         """Memory is as it was, but for what the allocator holds in pieces.
 
-        How much that is depends on which threads had the largest replies at once: up to 1.2 MiB in
+        How much that is depends on which threads had the largest replies at once: up to 2.3 MiB in
         runs of 10 to 600 seconds. The tolerance is 56 bytes for each of the some 75,000 connections
         of 600 seconds; a shorter run sees larger leaks only."""
         for name, before, after in zip(("RSS", "PSS"), base, now):
