@@ -93,3 +93,46 @@ impl Kept {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fed(feeds: Feeds) -> Kept {
+        Kept::Fed { line: Box::from(&b"run@in cat"[..]), feeds, input: Box::default() }
+    }
+
+    #[test]
+    fn it_is_full_by_bytes_and_by_requests_until_some_are_taken() {
+        let mut waiting = Waiting::default();
+        assert!(waiting.is_empty() && !waiting.is_full());
+        waiting.push(Kept::Line(vec![b'x'; WAITING_BYTES_MAX - 1].into()));
+        assert!(!waiting.is_empty() && !waiting.is_full());
+        waiting.push(Kept::Line(Box::from(&b"x"[..])));
+        assert!(waiting.is_full());
+        assert!(waiting.pop().is_some());
+        assert_eq!((waiting.len(), waiting.is_full()), (1, false));
+        (2..WAITING_REQUESTS_MAX).for_each(|_| waiting.push(Kept::TooLong));
+        assert!(!waiting.is_full());
+        waiting.push(Kept::TooLong);
+        assert!(waiting.is_full());
+    }
+
+    #[test]
+    fn input_belongs_to_the_last_request_that_takes_such() {
+        let mut waiting = Waiting::default();
+        waiting.push(fed(Feeds::Command));
+        waiting.push(fed(Feeds::Command));
+        waiting.push(fed(Feeds::File));
+        waiting.push(Kept::Line(Box::from(&b"ping"[..])));
+        waiting.feed(Feeds::Command, b"hello");
+        waiting.feed(Feeds::File, &vec![b'x'; WAITING_BYTES_MAX]);
+        assert!(waiting.is_full(), "input counts too");
+        waiting.last_input(Feeds::Command).expect("there is one").is_ended = true;
+        waiting.feed(Feeds::Command, b" behind its end");
+        let inputs = std::iter::from_fn(|| waiting.pop()).map(Kept::into_input);
+        let bytes: Vec<_> = inputs.map(|input| input.map(|input| input.bytes.len())).collect();
+        assert_eq!(bytes, [Some(0), Some(5), Some(WAITING_BYTES_MAX), None]);
+        assert!(waiting.is_empty() && !waiting.is_full());
+    }
+}
