@@ -1,9 +1,8 @@
 //! Who comes in a scene, where to, and how each leaves.
 
-use super::author::Author;
+use super::author::{Author, Script};
 use super::client::{Client, Leaves};
 use super::compare::Piece;
-use super::expect::Form;
 use super::request::plain;
 use super::scene::{SERVICES, Scene};
 use super::visitor;
@@ -21,22 +20,23 @@ fn client(scene: &Scene, number: usize, random: &mut Random) -> Client {
     }
     let place = *random.pick(&[0, 0, 0, 0, 0, 1, 2, 3, 4, 5]);
     let is_unix = random.one_in(3);
-    let requests = if scene.denies(is_unix) {
+    let script = if scene.denies(is_unix) {
         // An echo has no words of its own.
         let is_silent = SERVICES[place] == Service::Echo;
         let codes = &["denied"];
         let told = if is_silent { Piece::Maybe(codes) } else { Piece::Error(codes, true) };
-        vec![plain(Vec::new(), vec![told], Form::Never)]
+        Script { requests: vec![plain(Vec::new(), vec![told])], ends_input: false }
     } else {
-        Author::new(random, scene, number).requests(SERVICES[place])
+        Author::new(random, scene, number, is_unix).script(SERVICES[place])
     };
     let leaves = match random.below(10) {
+        0..=6 if script.ends_input => Leaves::HalfClose,
         0..=3 => Leaves::HalfClose,
         4..=6 => Leaves::Last,
         7 | 8 => Leaves::Close,
         _ => Leaves::Reset,
     };
-    Client::new(number, 2 * place + usize::from(is_unix), is_unix, requests, leaves, random)
+    Client::new(number, 2 * place + usize::from(is_unix), is_unix, script.requests, leaves, random)
 }
 
 /// One that speaks another protocol, or is turned away like any other.
@@ -46,7 +46,7 @@ fn visitor(scene: &Scene, number: usize, random: &mut Random) -> Client {
     let is_unix = is_unix && visit.listener < scene.config.listen.len();
     let requests = if scene.denies(is_unix) {
         let turned_away = vec![Piece::Maybe(&["denied"])];
-        vec![plain(Vec::new(), turned_away, Form::Never)]
+        vec![plain(Vec::new(), turned_away)]
     } else {
         visit.requests
     };

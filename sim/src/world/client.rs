@@ -1,7 +1,8 @@
 //! One client: what it has to say, how it says it, how it reads and how it leaves.
 
 use super::compare::show;
-use super::expect::{Form, Reader, Reading, Reply};
+use super::expect::Reading;
+use super::reader::{Progress, Reader};
 use super::request::{Deed, Request};
 use super::scene::Scene;
 use crate::kernel::random::Random;
@@ -76,6 +77,9 @@ pub struct Client {
     pub left_us: Option<u64>,
     /// When the last byte of each request was handed to the kernel.
     pub said_us: Vec<u64>,
+    /// When each reply had been read, at the latest.
+    pub answered_us: Vec<u64>,
+    progress: Progress,
     /// It closed with nothing left to read, so that all it said arrives.
     pub is_clean_close: bool,
 }
@@ -115,6 +119,8 @@ impl Client {
             named_us: None,
             left_us: None,
             said_us: Vec::new(),
+            answered_us: Vec::new(),
+            progress: Progress::default(),
             is_clean_close: false,
         }
     }
@@ -209,7 +215,7 @@ impl Client {
         }
         let reads = now_us >= self.deaf_until_us && self.can_read();
         if reads && random.one_in(2) {
-            return self.read(connection, random, now_us);
+            return self.read(connection, random, scene, now_us);
         }
         if self.can_send() && !(self.leaves == Leaves::Reset && random.one_in(12)) {
             return self.send(connection, random, now_us);
@@ -218,7 +224,7 @@ impl Client {
             return self.leave(connection, now_us);
         }
         if reads {
-            self.read(connection, random, now_us);
+            self.read(connection, random, scene, now_us);
         }
     }
 
@@ -262,14 +268,14 @@ impl Client {
         }
     }
 
-    fn read(&mut self, connection: ConnectionId, random: &mut Random, now_us: u64) {
+    fn read(&mut self, connection: ConnectionId, random: &mut Random, scene: &Scene, now_us: u64) {
         let most = *random.pick(&[1, 50, 4_096, 100_000]);
         let received = with(|kernel| kernel.client_receive(connection, most));
         match received {
             Received::Bytes(bytes) => {
                 self.received.extend(bytes);
-                if self.named_us.is_none() && self.reads_name() {
-                    self.named_us = Some(now_us);
+                if !self.can_read() {
+                    self.look(scene, now_us);
                 }
             }
             Received::Nothing => {}
@@ -280,14 +286,16 @@ impl Client {
         }
     }
 
-    /// Whether the answer to its name was read.
-    fn reads_name(&self) -> bool {
-        let place = self.requests.iter().position(|request| request.deed == Deed::Name);
-        let Some(place) = place else { return false };
-        let is_silent = matches!(&self.requests[place].reply, Reply::Plain(pieces)
-            if pieces.iter().all(|piece| *piece == super::expect::Piece::Exact(Vec::new())));
-        let reading = Reader::new(&self.received, Form::Never, &[]).read(&self.replies());
-        !is_silent && reading.is_ok_and(|reading| reading.replies > place)
+    /// Looks which replies are there. It has read all there is at this time.
+    fn look(&mut self, scene: &Scene, now_us: u64) {
+        let excuses = scene.excuses();
+        let firm = firm(&self.requests);
+        self.progress = Reader::advance(&self.received, self.progress, firm, excuses);
+        self.answered_us.resize(self.progress.replies, now_us);
+        let name = self.requests.iter().position(|request| request.deed == Deed::Name);
+        if name.is_some_and(|name| name < self.progress.replies) {
+            self.named_us.get_or_insert(now_us);
+        }
     }
 
     fn leave(&mut self, connection: ConnectionId, now_us: u64) {
@@ -325,15 +333,9 @@ impl Client {
         self.end = Some(end);
     }
 
-    fn replies(&self) -> Vec<(Reply, Form)> {
-        let firm = self.requests.iter().take_while(|request| !request.is_loose);
-        firm.map(|request| (request.reply.clone(), request.form)).collect()
-    }
-
     /// What it received, as far as anything can be said of it.
     pub fn reading(&self, scene: &Scene) -> Result<Reading, String> {
-        let form = Form::Never;
-        Reader::new(&self.received, form, scene.excuses()).read(&self.replies())
+        Reader::new(&self.received, scene.excuses()).read(firm(&self.requests))
     }
 
     /// Whether something can be said of all it received.
@@ -439,4 +441,10 @@ fn is_address(wanted: &ListenAddress, local: &Local) -> bool {
         ) => *port == other.port(),
         _ => false,
     }
+}
+
+/// The requests up to the one of which nothing can be said.
+fn firm(requests: &[Request]) -> &[Request] {
+    let end = requests.iter().position(|request| request.is_loose).unwrap_or(requests.len());
+    &requests[..end]
 }

@@ -15,6 +15,11 @@ pub enum Piece {
     Rest,
     /// An error with one of these codes, or nothing.
     Maybe(&'static [&'static str]),
+    /// Two streams in one, each in its order, and a newline where they do not end in one.
+    Mixed(Vec<u8>, Vec<u8>),
+    /// These lines of a listing, each with its name, in this order; where `true`, with lines of
+    /// files among them that clients stored, but none behind the last.
+    Listing(Vec<(String, String)>, bool),
 }
 
 impl std::fmt::Debug for Piece {
@@ -26,6 +31,10 @@ impl std::fmt::Debug for Piece {
             Self::Line => out.write_str("a line"),
             Self::Rest => out.write_str("whatever comes"),
             Self::Maybe(codes) => write!(out, "perhaps error {codes:?}"),
+            Self::Mixed(first, second) => {
+                write!(out, "{} and {}, mixed", show(first), show(second))
+            }
+            Self::Listing(lines, _) => write!(out, "{} lines of a listing", lines.len()),
         }
     }
 }
@@ -54,10 +63,26 @@ pub(super) fn begins(bytes: &[u8], pieces: &[Piece]) -> bool {
     at == bytes.len()
 }
 
+/// How many of these bytes are as the pieces say.
+pub(super) fn agreed(bytes: &[u8], pieces: &[Piece]) -> usize {
+    let mut at = 0;
+    for piece in pieces {
+        match (compare(&bytes[at..], piece), piece) {
+            (Match::Whole(length), _) => at += length,
+            (_, Piece::Exact(want)) => {
+                return at + bytes[at..].iter().zip(want).take_while(|(a, b)| a == b).count();
+            }
+            _ => return at,
+        }
+    }
+    at
+}
+
 pub(super) fn is_silent(pieces: &[Piece]) -> bool {
     pieces.iter().all(|piece| match piece {
         Piece::Exact(bytes) => bytes.is_empty(),
         Piece::Maybe(_) => true,
+        Piece::Listing(lines, _) => lines.is_empty(),
         _ => false,
     })
 }
@@ -77,7 +102,74 @@ pub(super) fn compare(bytes: &[u8], piece: &Piece) -> Match {
         },
         Piece::Rest => Match::Whole(bytes.len()),
         Piece::Line => find(bytes, b"\n").map_or(Match::Cut, |end| Match::Whole(end + 1)),
+        Piece::Mixed(first, second) => mixed(bytes, first, second),
+        Piece::Listing(lines, holds_more) => listing(bytes, lines, *holds_more),
     }
+}
+
+fn mixed(bytes: &[u8], first: &[u8], second: &[u8]) -> Match {
+    let length = first.len() + second.len();
+    // How much of the second may be there: more than one number where both go on alike.
+    let (mut taken, mut next) = (vec![0], Vec::new());
+    for (at, byte) in bytes.iter().take(length).enumerate() {
+        next.clear();
+        for count in taken.iter().copied() {
+            if first.get(at - count) == Some(byte) && !next.contains(&count) {
+                next.push(count);
+            }
+            if second.get(count) == Some(byte) {
+                next.push(count + 1);
+            }
+        }
+        if next.is_empty() {
+            return Match::Other;
+        }
+        std::mem::swap(&mut taken, &mut next);
+    }
+    if bytes.len() < length {
+        return Match::Cut;
+    }
+    if bytes[length - 1] == b'\n' {
+        return Match::Whole(length);
+    }
+    match bytes.get(length) {
+        Some(b'\n') => Match::Whole(length + 1),
+        Some(_) => Match::Other,
+        None => Match::Cut,
+    }
+}
+
+fn listing(bytes: &[u8], lines: &[(String, String)], holds_more: bool) -> Match {
+    let (mut at, mut next) = (0, 0);
+    let mut before: Option<&[u8]> = None;
+    while let Some((name, line)) = lines.get(next) {
+        let rest = &bytes[at..];
+        let Some(end) = find(rest, b"\n") else { return Match::Cut };
+        let got = &rest[..=end];
+        at += got.len();
+        if got == line.as_bytes() {
+            before = Some(name.as_bytes());
+            next += 1;
+            continue;
+        }
+        let Some(stored) = stored_name(got).filter(|_| holds_more) else { return Match::Other };
+        let is_in_order = before.is_none_or(|before| before < stored) && stored < name.as_bytes();
+        if !is_in_order {
+            return Match::Other;
+        }
+        before = Some(stored);
+    }
+    Match::Whole(at)
+}
+
+/// The name in a line of a listing, where it is one that clients give to what they store.
+fn stored_name(line: &[u8]) -> Option<&[u8]> {
+    let mut words = line.strip_suffix(b"\n")?.splitn(3, |byte| *byte == b' ');
+    let (size, date, name) = (words.next()?, words.next()?, words.next()?);
+    let is_size = !size.is_empty() && size.iter().all(u8::is_ascii_digit);
+    let is_date = date.starts_with(b"2020-12-1") && date.ends_with(b"Z") && date.len() == 20;
+    let is_stored = name.starts_with(b"up-") || name.starts_with(b"own-");
+    (is_size && is_date && is_stored).then_some(name)
 }
 
 /// `error CODE: TEXT`.
@@ -93,6 +185,10 @@ pub(super) fn error(bytes: &[u8], codes: &[&str], has_newline: bool) -> Match {
     if !codes.iter().any(is_code) {
         return if end.is_none() && line.len() < 16 { Match::Cut } else { Match::Other };
     }
+    // No error text moves a cursor or rings a bell, whatever the request held.
+    if line.iter().any(|byte| *byte < b' ' || *byte == 0x7f) {
+        return Match::Other;
+    }
     match end {
         Some(end) => Match::Whole(end + 1),
         None if has_newline => Match::Cut,
@@ -101,7 +197,7 @@ pub(super) fn error(bytes: &[u8], codes: &[&str], has_newline: bool) -> Match {
 }
 
 pub(super) fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
+    memchr::memmem::find(bytes, wanted)
 }
 
 pub(super) fn date_length(bytes: &[u8]) -> Option<usize> {

@@ -46,6 +46,11 @@ impl Frame {
         self.keys.iter().find(|(other, _)| other == key).map(|(_, value)| value.as_str())
     }
 
+    /// Whether the server says here that it closes the connection by itself.
+    pub(super) fn is_closing(&self) -> bool {
+        self.kind == "note" && self.key("kind") == Some("closing")
+    }
+
     pub(super) fn message(&self) -> Message {
         Message {
             from: self.key("from").unwrap_or_default().to_owned(),

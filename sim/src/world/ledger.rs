@@ -15,6 +15,9 @@ pub fn judge(clients: &[Client], scene: &Scene) -> Result<(), String> {
         judge_messages(client, clients, scene)?;
         judge_uploads(client, scene)?;
     }
+    if with(|kernel| kernel.files.odd_opens) > 0 {
+        return Err("a FIFO or a device was opened".to_owned());
+    }
     Ok(())
 }
 
@@ -106,12 +109,16 @@ fn sent(client: &Client, message: &Message) -> Option<Option<Vec<usize>>> {
 
 fn judge_uploads(client: &Client, scene: &Scene) -> Result<(), String> {
     for request in &client.requests {
-        let Deed::Upload(name, bytes) = &request.deed else { continue };
+        let Deed::Upload { path: name, bytes, is_to_end } = &request.deed else { continue };
         let stored = with(|kernel| kernel.files.content(name));
-        if stored.as_ref().is_some_and(|stored| stored != bytes) {
+        // What reaches to the end of input is cut where that is.
+        let is_cut = |stored: &Vec<u8>| *is_to_end && bytes.starts_with(stored);
+        let is_same = |stored: &Vec<u8>| stored == bytes || client.is_torn() && is_cut(stored);
+        if stored.as_ref().is_some_and(|stored| !is_same(stored)) {
             return Err(format!("{name} is stored with other bytes than were sent"));
         }
-        let must_be = arrives_whole(client) && !scene.may_turn_away();
+        let is_left = *is_to_end && client.leaves == Leaves::Close;
+        let must_be = arrives_whole(client) && !is_left && !scene.may_turn_away();
         let is_behind_nasty = !client.is_firm();
         if must_be && stored.is_none() && !is_behind_nasty {
             return Err(format!("{name} of client {} came whole and is not stored", client.number));

@@ -17,8 +17,11 @@ mod compare;
 mod expect;
 mod frame;
 mod ledger;
+mod reader;
 mod request;
+mod rules;
 mod scene;
+mod tree;
 mod visitor;
 
 use std::sync::Arc;
@@ -189,6 +192,9 @@ impl World {
                 let number = *self.random.pick(&clients);
                 self.clients[number].act(&mut self.random, &self.scene);
             }
+        }
+        if self.random.one_in(1_000) {
+            with(Kernel::chill_files);
         }
         if self.scene.reloads > 0 && self.phase == Phase::Serving && self.random.one_in(2_000) {
             self.scene.reloads -= 1;

@@ -12,7 +12,14 @@ pub enum Deed {
     /// These clients, or all others, are sent a text.
     Send(Option<Vec<usize>>, String),
     /// A file is stored.
-    Upload(String, Vec<u8>),
+    Upload {
+        /// Under this path.
+        path: String,
+        /// With these bytes.
+        bytes: Vec<u8>,
+        /// They reach to the end of input, of which a reset may take some.
+        is_to_end: bool,
+    },
     /// Nothing after it is answered.
     Quit,
 }
@@ -28,18 +35,21 @@ pub struct Request {
     pub form: Form,
     /// What it does.
     pub deed: Deed,
+    /// Errors that may stand where its reply, or the rest of it, should.
+    pub excuses: Vec<&'static str>,
     /// Nothing can be said of what is received from here on.
     pub is_loose: bool,
 }
 
 /// A request without a deed.
-pub fn request(wire: Vec<u8>, reply: Reply, form: Form) -> Request {
-    Request { wire, reply, form, deed: Deed::Nothing, is_loose: false }
+pub fn request(wire: Vec<u8>, reply: Reply) -> Request {
+    let (form, deed) = (Form::Never, Deed::Nothing);
+    Request { wire, reply, form, deed, excuses: Vec::new(), is_loose: false }
 }
 
 /// The same, with a plain reply.
-pub fn plain(wire: Vec<u8>, pieces: Vec<Piece>, form: Form) -> Request {
-    request(wire, Reply::Plain(pieces), form)
+pub fn plain(wire: Vec<u8>, pieces: Vec<Piece>) -> Request {
+    request(wire, Reply::Plain(pieces))
 }
 
 /// A framed reply.

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::expect::FAULT_CODES;
+use super::rules;
+use super::tree::Tree;
 use crate::kernel::Kernel;
-use crate::kernel::process::output_bytes;
 use crate::kernel::random::Random;
 use crate::protocol::session::Uploads;
 use crate::protocol::speech::{Service, Speech};
@@ -55,6 +56,8 @@ pub struct Scene {
     pub has_faults: bool,
     /// How many calls there are for one that fails, once the server serves; 0 where none does.
     pub faults_one_in: usize,
+    /// What lies in the root.
+    pub tree: Tree,
     /// How often SIGHUP comes.
     pub reloads: usize,
     /// SIGTERM comes while clients are there.
@@ -75,21 +78,6 @@ pub struct Scene {
     pub has_nasty: bool,
 }
 
-/// Files in the root: name, size.
-pub const FILES: [(&str, usize); 6] = [
-    ("a.txt", 12),
-    ("empty", 0),
-    ("small", 3_000),
-    ("sub/nine thousand", 9_000),
-    ("big", 70_000),
-    ("bigger", 300_000),
-];
-
-/// The content of a file.
-pub fn content(name: &str, size: usize) -> Vec<u8> {
-    output_bytes(name, size)
-}
-
 /// The services that are also served `+bare`, behind those.
 pub const BARE_SERVICES: [Service; 3] = [Service::Line, Service::Exec, Service::Hello];
 
@@ -103,9 +91,7 @@ pub const SERVICES: [Service; 6] =
 impl Scene {
     /// Draws a scene, and lays out its files.
     pub fn draw(random: &mut Random, bounds: &Bounds, kernel: &mut Kernel) -> Self {
-        for (name, size) in FILES {
-            kernel.files.create(name, content(name, size));
-        }
+        let tree = Tree::draw(random, kernel);
         let spare_fds = random.one_in(12).then(|| random.between(2, 14));
         let has_faults = bounds.has_faults && random.one_in(3);
         let faults_one_in = if has_faults { random.between(40, 2_000) } else { 0 };
@@ -131,12 +117,13 @@ impl Scene {
             log: *random.pick(&[LogFormat::Text, LogFormat::Json]),
             verbosity: Verbosity::Verbose,
             drain_ms: *random.pick(&[0, 50, 10_000]),
-            settings: settings(random, denied),
+            settings: settings(random, denied, tree),
         };
         Self {
             config,
             has_faults: has_faults || spare_fds.is_some(),
             faults_one_in,
+            tree,
             reloads: if random.one_in(4) { 2 } else { 0 },
             stops_early,
             stops_twice: random.one_in(4),
@@ -187,11 +174,7 @@ impl Scene {
 
     /// Errors that may stand where any reply, or the rest of it, should.
     pub fn excuses(&self) -> &'static [&'static str] {
-        match (self.has_faults, self.has_run_timeout()) {
-            (true, _) => FAULT_CODES,
-            (false, true) => &["timeout"],
-            (false, false) => &[],
-        }
+        if self.has_faults { FAULT_CODES } else { &[] }
     }
 }
 
@@ -216,7 +199,7 @@ fn listeners(random: &mut Random) -> Vec<Listen> {
     listen
 }
 
-fn settings(random: &mut Random, denied: Denied) -> Settings {
+fn settings(random: &mut Random, denied: Denied, tree: Tree) -> Settings {
     let rules = |texts: &[&str]| {
         texts.iter().map(|text| Rule::parse(text).expect("it is a rule")).collect::<Vec<_>>()
     };
@@ -229,9 +212,9 @@ fn settings(random: &mut Random, denied: Denied) -> Settings {
         send_timeout_ms: if random.one_in(10) { 2_000 } else { SEND_TIMEOUT_MS },
         ..Limits::default()
     };
-    Settings {
+    let mut settings = Settings {
         name: "sim".to_owned(),
-        hidden: false,
+        hidden: tree.is_hidden_served,
         uploads: Uploads::New,
         allow: match denied {
             Denied::Nobody => Vec::new(),
@@ -241,5 +224,7 @@ fn settings(random: &mut Random, denied: Denied) -> Settings {
         allow_run: vec![Rule::Any],
         commands: Commands::Shell,
         limits,
-    }
+    };
+    rules::vary(&mut settings, random);
+    settings
 }

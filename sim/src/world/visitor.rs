@@ -2,7 +2,6 @@
 //! clients of `+bare` listeners. Sections 2, 7 and 8 of `docs/PROTOCOL.md` say what each gets.
 
 use super::compare::Piece;
-use super::expect::Form;
 use super::request::{Request, exact, plain};
 use super::scene::{BARE_SERVICES, SERVICES, Scene};
 use crate::kernel::random::Random;
@@ -17,7 +16,7 @@ pub struct Visit {
 }
 
 fn visit(listener: usize, wire: &[u8], pieces: Vec<Piece>) -> Visit {
-    Visit { listener, requests: vec![plain(wire.to_vec(), pieces, Form::Never)] }
+    Visit { listener, requests: vec![plain(wire.to_vec(), pieces)] }
 }
 
 /// A visit of one kind or another.
