@@ -349,6 +349,11 @@ impl Client {
             return Ok(());
         }
         let reading = self.reading(scene)?;
+        let cancels = self.requests.iter().filter(|request| request.wire.starts_with(b"cancel"));
+        let cancels = cancels.count();
+        if reading.cancelled > cancels {
+            return Err(format!("{} requests cancelled by {cancels}", reading.cancelled));
+        }
         let is_whole = reading.replies == self.requests.len() && !reading.is_cut;
         let is_excused = scene.stops_early || scene.has_faults || scene.has_short_times();
         if reading.is_lost {

@@ -17,6 +17,8 @@ pub enum Piece {
     Maybe(&'static [&'static str]),
     /// Two streams in one, each in its order, and a newline where they do not end in one.
     Mixed(Vec<u8>, Vec<u8>),
+    /// Names of clients, with a blank before each, this one among them, none twice.
+    Users(Option<String>),
     /// These lines of a listing, each with its name, in this order; where `true`, with lines of
     /// files among them that clients stored, but none behind the last.
     Listing(Vec<(String, String)>, bool),
@@ -31,6 +33,7 @@ impl std::fmt::Debug for Piece {
             Self::Line => out.write_str("a line"),
             Self::Rest => out.write_str("whatever comes"),
             Self::Maybe(codes) => write!(out, "perhaps error {codes:?}"),
+            Self::Users(own) => write!(out, "users with {own:?}"),
             Self::Mixed(first, second) => {
                 write!(out, "{} and {}, mixed", show(first), show(second))
             }
@@ -102,9 +105,24 @@ pub(super) fn compare(bytes: &[u8], piece: &Piece) -> Match {
         },
         Piece::Rest => Match::Whole(bytes.len()),
         Piece::Line => find(bytes, b"\n").map_or(Match::Cut, |end| Match::Whole(end + 1)),
+        Piece::Users(own) => users(bytes, own.as_deref()),
         Piece::Mixed(first, second) => mixed(bytes, first, second),
         Piece::Listing(lines, holds_more) => listing(bytes, lines, *holds_more),
     }
+}
+
+fn users(bytes: &[u8], own: Option<&str>) -> Match {
+    let Some(end) = find(bytes, b"\n") else { return Match::Cut };
+    let Ok(line) = str::from_utf8(&bytes[..end]) else { return Match::Other };
+    let names: Vec<&str> = line.split(' ').skip(1).collect();
+    let is_client = |name: &&str| {
+        let number = name.strip_prefix('u').and_then(|number| number.parse::<usize>().ok());
+        number.is_some() && names.iter().filter(|other| *other == name).count() == 1
+    };
+    let is_begun = line.is_empty() || line.starts_with(' ');
+    let is_there = own.is_none_or(|own| names.contains(&own));
+    let is_right = is_begun && is_there && names.iter().all(is_client);
+    if is_right { Match::Whole(end) } else { Match::Other }
 }
 
 fn mixed(bytes: &[u8], first: &[u8], second: &[u8]) -> Match {

@@ -22,6 +22,8 @@ pub enum Reply {
     },
     /// Frames of any kind, up to the end of a reply.
     AnyFrames,
+    /// A download of a file with this content, of which something is lost meanwhile, in frames.
+    Damaged(Vec<u8>),
 }
 
 /// The final frame.
@@ -61,6 +63,8 @@ pub struct Reading {
     pub is_cut: bool,
     /// The same of a framed reply, of which a client sees that it is not whole.
     pub is_cut_frame: bool,
+    /// Requests that were cancelled.
+    pub cancelled: usize,
     /// The server said why it ends the connection.
     pub farewell: Option<String>,
 }

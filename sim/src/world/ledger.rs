@@ -99,7 +99,9 @@ fn sent(client: &Client, message: &Message) -> Option<Option<Vec<usize>>> {
     client.requests.iter().find_map(|request| match &request.deed {
         // The last line of a client that leaves may lack its end: it counts as it is.
         Deed::Send(to, text)
-            if *text == message.text || client.is_torn() && text.starts_with(&message.text) =>
+            if *text == message.text
+                || client.is_torn()
+                    && text.starts_with(message.text.trim_end_matches('\u{fffd}')) =>
         {
             Some(to.clone())
         }
@@ -118,6 +120,7 @@ fn judge_uploads(client: &Client, scene: &Scene) -> Result<(), String> {
             return Err(format!("{name} is stored with other bytes than were sent"));
         }
         let is_left = *is_to_end && client.leaves == Leaves::Close;
+        let is_left = is_left || request.excuses.contains(&"cancelled");
         let must_be = arrives_whole(client) && !is_left && !scene.may_turn_away();
         let is_behind_nasty = !client.is_firm();
         if must_be && stored.is_none() && !is_behind_nasty {

@@ -195,6 +195,7 @@ impl World {
         }
         if self.random.one_in(1_000) {
             with(Kernel::chill_files);
+            with(|kernel| tree::disturb(&mut self.random, kernel));
         }
         if self.scene.reloads > 0 && self.phase == Phase::Serving && self.random.one_in(2_000) {
             self.scene.reloads -= 1;

@@ -114,6 +114,7 @@ impl<'a> Reader<'a> {
                 self.framed(Some((parts, *size, last)), &request.excuses)?
             }
             Reply::AnyFrames => self.framed(None, &request.excuses)?,
+            Reply::Damaged(content) => self.damaged(content, &request.excuses)?,
         };
         match matched {
             Match::Whole(_) => self.reading.replies += 1,
@@ -227,9 +228,8 @@ impl<'a> Reader<'a> {
             self.at += frame.length;
             match (frame.kind.as_str(), want) {
                 ("msg", _) => self.reading.messages.push(frame.message()),
-                ("note", _) => {}
                 ("done" | "fail", None) => return Ok(Match::Whole(0)),
-                (_, None) => {}
+                ("note", _) | (_, None) => {}
                 ("file", Some((_, size, _))) => {
                     let told = frame.key("size").and_then(|size| size.parse().ok());
                     if told != size || !got.is_empty() {
@@ -250,6 +250,47 @@ impl<'a> Reader<'a> {
                     Some((_, bytes)) => bytes.extend(frame.payload),
                     None => got.push((kind.to_owned(), frame.payload)),
                 },
+            }
+        }
+    }
+
+    /// A download of which something is lost: what came is how the file begins, and zeros may
+    /// stand for the rest of a frame if the reply says that it failed.
+    fn damaged(&mut self, content: &[u8], excuses: &[&str]) -> Result<Match, String> {
+        let mut got: Vec<u8> = Vec::new();
+        let mut size = None;
+        loop {
+            let frame = match Frame::parse(&self.bytes[self.at..]) {
+                Ok(frame) => frame,
+                Err(true) => return Ok(Match::Cut),
+                Err(false) => return Err(format!("no frame: {}", show(&self.bytes[self.at..]))),
+            };
+            if frame.is_closing() {
+                return Ok(Match::Other);
+            }
+            self.at += frame.length;
+            let code = frame.key("code").unwrap_or_default();
+            let alike = got.iter().zip(content).take_while(|(a, b)| a == b).count();
+            match frame.kind.as_str() {
+                "msg" => self.reading.messages.push(frame.message()),
+                "note" => {}
+                "file" => size = frame.key("size").and_then(|size| size.parse::<usize>().ok()),
+                "data" => got.extend(frame.payload),
+                "done" if size == Some(got.len()) && alike == got.len() => {
+                    return Ok(Match::Whole(0));
+                }
+                "fail" if got[alike..].iter().all(|byte| *byte == 0) => {
+                    let is_known = ["truncated", "internal", "stopping"].contains(&code)
+                        || self.excuses.contains(&code)
+                        || excuses.contains(&code);
+                    self.reading.cancelled += usize::from(code == "cancelled");
+                    let wrong = || Err(format!("fail {code} of a damaged file"));
+                    return if is_known { Ok(Match::Whole(0)) } else { wrong() };
+                }
+                kind => {
+                    let got = got.len();
+                    return Err(format!("{kind} {code} after {got} bytes, {alike} of them right"));
+                }
             }
         }
     }
@@ -297,7 +338,7 @@ impl<'a> Reader<'a> {
     }
 
     fn failed(
-        &self,
+        &mut self,
         frame: &Frame,
         parts: &[(&'static str, Vec<u8>)],
         got: &[(String, Vec<u8>)],
@@ -313,6 +354,7 @@ impl<'a> Reader<'a> {
         if is_wanted {
             return Ok(Match::Whole(0));
         }
+        self.reading.cancelled += usize::from(code == "cancelled");
         let is_excused =
             self.excuses.contains(&code) || excuses.contains(&code) || code == "stopping";
         if !is_excused {

@@ -24,6 +24,10 @@ const DEAD_LINKS: [(&str, &str); 4] =
     [("dangling", "nope"), ("outside", "/etc/passwd"), ("climb", "../x"), ("sub/climb", "../../x")];
 /// Files whose names begin with a dot, or that lie below such a directory: path, size.
 pub const HIDDEN: [(&str, usize); 3] = [(".secret", 40), (".dot/file", 10), ("sub/.x", 7)];
+/// A file that others cut off while the server runs, and how large it is at first.
+pub const SHRINKING: (&str, usize) = ("torn", 150_000);
+/// A file of which a part cannot be read: path, size.
+pub const BROKEN: (&str, usize) = ("broken", 90_000);
 /// What may not be read: it can be seen in a listing, and that is all.
 const DENIED: (&str, usize) = ("locked", 9);
 /// Directories: path. The last three hold what clients store.
@@ -79,13 +83,20 @@ impl Tree {
             files.create(path, content(path, *size));
         }
         files.deny(DENIED.0);
+        for (path, size) in [SHRINKING, BROKEN] {
+            // Not in the root, whose listing says how large they are.
+            files.create(&format!("ill/{path}"), content(path, size));
+        }
+        files.break_disk("ill/broken", BROKEN.1 / 3, libc::EIO);
         for (path, target, _) in LINKS {
             files.make_link(path, target);
         }
         for (path, target) in DEAD_LINKS.iter().chain(&DIRECTORY_LINKS) {
             files.make_link(path, target);
         }
-        DIRECTORIES.iter().for_each(|path| files.make_directory(path));
+        for path in DIRECTORIES {
+            files.make_directory(path);
+        }
         for directory in ["in", "own"] {
             let path = format!("{directory}/{}", SENTINEL.0);
             files.create(&path, content(&path, SENTINEL.1));
@@ -134,7 +145,7 @@ impl Tree {
             add(path, Some(size_of(to)));
         }
         let links = DIRECTORY_LINKS.map(|(path, _)| path);
-        DIRECTORIES.iter().chain(&[".dot"]).chain(&links).for_each(|path| add(path, None));
+        DIRECTORIES.iter().chain(&[".dot", "ill"]).chain(&links).for_each(|path| add(path, None));
         for directory in ["in", "own"] {
             add(&format!("{directory}/{}", SENTINEL.0), Some(SENTINEL.1));
         }
@@ -160,4 +171,15 @@ pub fn size_of(path: &str) -> usize {
 
 fn many_name(number: usize) -> String {
     format!("many/{number:04}-{}", "n".repeat(60))
+}
+
+/// Somebody cuts a file off, or makes it whole again.
+pub fn disturb(random: &mut Random, kernel: &mut Kernel) {
+    let (path, size) = SHRINKING;
+    let path = format!("ill/{path}");
+    if random.one_in(3) {
+        kernel.files.overwrite(&path, content(SHRINKING.0, size));
+    } else {
+        kernel.files.truncate(&path, random.between(0, size));
+    }
 }

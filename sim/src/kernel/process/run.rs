@@ -65,6 +65,7 @@ impl Kernel {
         match statement {
             Statement::Write { to, text, done } => self.step_write(pid, to, text, done),
             Statement::Read { copies } => self.step_read(pid, copies),
+            Statement::Size => self.step_size(pid),
             Statement::Sleep(ms) => process.due_us = Some(self.now_us + ms * 1000),
             Statement::Exit(status) => self.end_process(pid, Exit::Status(status)),
             Statement::Die(signal) => self.signal_process(pid, signal),
@@ -165,6 +166,17 @@ impl Kernel {
             Err(libc::EAGAIN) => self.again(pid, Statement::Read { copies }),
             Err(_) => self.processes.get_mut(pid).status = 1,
         }
+    }
+
+    fn step_size(&mut self, pid: Pid) {
+        let input = self.processes.get(pid).standard[0];
+        let size = input.and_then(|id| match self.descriptors.get(id).object {
+            Object::PtySlave(pty) => self.ptys.size(pty),
+            _ => None,
+        });
+        let said = size.map_or_else(String::new, |(columns, rows)| format!("{columns}x{rows}\n"));
+        let text = Text::Given(said.into_bytes());
+        self.again(pid, Statement::Write { to: 1, text, done: 0 });
     }
 
     fn process_read(&mut self, pid: Pid, bytes_max: usize) -> Result<Vec<u8>, Errno> {

@@ -5,6 +5,7 @@
 //! | `out N`, `err N` | writes N bytes, those of `output_bytes("out", N)` and `("err", N)` |
 //! | `say WORDS` | writes the words and a newline |
 //! | `cat`, `drain` | reads standard input to its end, and writes it, or does not |
+//! | `size` | writes the size of its terminal, `COLUMNSxROWS`, and a newline |
 //! | `sleep MS` | waits |
 //! | `exit N`, `die SIGNAL` | ends with a status, or by a signal of that number or name |
 //! | `trap` | from now on TERM and HUP are ignored |
@@ -40,6 +41,7 @@ pub(super) enum Statement {
     Read {
         copies: bool,
     },
+    Size,
     Sleep(u64),
     Exit(i32),
     Die(i32),
@@ -114,6 +116,7 @@ fn statement(part: &str) -> Vec<Statement> {
         "say" => write(1, Text::Given(format!("{rest}\n").into_bytes())),
         "cat" => vec![Statement::Read { copies: true }],
         "drain" => vec![Statement::Read { copies: false }],
+        "size" => vec![Statement::Size],
         "sleep" => vec![Statement::Sleep(ms)],
         "exit" => vec![Statement::Exit(i32::try_from(number % 256).unwrap_or(0))],
         "die" => vec![Statement::Die(signal(rest))],

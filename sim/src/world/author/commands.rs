@@ -136,7 +136,7 @@ impl Author<'_> {
         }
         let command = self.command();
         let reply = if self.is_framed {
-            self.framed_run(&command)
+            Self::framed_run(&command)
         } else {
             let mut pieces = vec![exact([&command.out[..], &command.err].concat())];
             pieces.extend(match command.ending {
@@ -152,7 +152,7 @@ impl Author<'_> {
         request
     }
 
-    pub(super) fn framed_run(&self, command: &Command) -> Reply {
+    pub(super) fn framed_run(command: &Command) -> Reply {
         let keys = match command.ending {
             Ending::Status(status) => vec![("exit", status.to_string())],
             Ending::Signal(name) => vec![("signal", name.to_owned())],

@@ -4,7 +4,7 @@ use super::Author;
 use crate::world::expect::{Last, Piece, Reply};
 use crate::world::request::{Request, exact, framed};
 use crate::world::tree::{
-    ABSENT, DIRECTORIES, FILES, HIDDEN, LINKS, ODD, content, size_of, status,
+    ABSENT, BROKEN, DIRECTORIES, FILES, HIDDEN, LINKS, ODD, SHRINKING, content, size_of, status,
 };
 
 impl Author<'_> {
@@ -27,12 +27,29 @@ impl Author<'_> {
     }
 
     pub(super) fn download(&mut self) -> Request {
+        if self.random.one_in(if self.is_framed { 12 } else { 40 }) {
+            return self.download_ill();
+        }
         if self.own.is_some() && self.random.one_in(2) {
             return self.download_own();
         }
         let (path, file) = self.file();
         let bytes = content(file, size_of(file));
         self.download_of(path, &bytes)
+    }
+
+    /// A download of a file that loses something meanwhile. In plain the connection may be reset in
+    /// the middle of it.
+    fn download_ill(&mut self) -> Request {
+        let (name, size) = if self.random.one_in(2) { SHRINKING } else { BROKEN };
+        let reply = if self.is_framed {
+            Reply::Damaged(content(name, size))
+        } else {
+            Reply::Plain(Vec::new())
+        };
+        let mut request = self.request(format!("download ill/{name}"), reply);
+        request.is_loose = !self.is_framed;
+        request
     }
 
     /// A download of a file with this content, from some byte on.

@@ -2,6 +2,7 @@
 
 mod commands;
 mod files;
+mod input;
 mod lines;
 mod room;
 mod uploads;
@@ -35,6 +36,7 @@ pub struct Author<'a> {
     is_named: bool,
     /// What its own file in the root holds now; `None` where that cannot be said.
     own: Option<Vec<u8>>,
+    is_own_uncertain: bool,
     ends_input: bool,
 }
 
@@ -50,6 +52,7 @@ impl<'a> Author<'a> {
             is_framed: false,
             is_named: false,
             own: None,
+            is_own_uncertain: false,
             ends_input: false,
         }
     }
@@ -70,15 +73,19 @@ impl Author<'_> {
         if service == Service::Line && self.random.one_in(2) {
             all.push(self.name());
         }
-        let form = match service {
-            Service::Chat => Form::Chat,
-            Service::Talk => Form::Talk,
-            _ if self.is_named && !self.is_framed => Form::Line,
-            _ => Form::Never,
-        };
-        while all.len() < wanted && !self.ends_input {
-            self.add(service, &mut all);
+        let form = self.form(service);
+        for request in &mut all {
+            request.form = form;
         }
+        while all.len() < wanted && !self.ends_input {
+            let before = all.len();
+            self.add(service, &mut all);
+            let form = self.form(service);
+            for request in &mut all[before..] {
+                request.form = form;
+            }
+        }
+        let before = all.len();
         let may_quit = !matches!(service, Service::Exec | Service::Echo | Service::Hello);
         if may_quit && !self.ends_input && self.random.one_in(4) {
             all.push(self.quit());
@@ -86,8 +93,21 @@ impl Author<'_> {
             all.push(self.last());
             self.ends_input = true;
         }
-        all.iter_mut().for_each(|request| request.form = form);
+        let form = self.form(service);
+        for request in &mut all[before..] {
+            request.form = form;
+        }
         Script { requests: all, ends_input: self.ends_input }
+    }
+
+    /// How messages look now.
+    fn form(&self, service: Service) -> Form {
+        match service {
+            Service::Chat => Form::Chat,
+            Service::Talk => Form::Talk,
+            _ if self.is_named && !self.is_framed => Form::Line,
+            _ => Form::Never,
+        }
     }
 
     /// One request more, or some that belong together.
@@ -98,6 +118,7 @@ impl Author<'_> {
             Service::Chat => match self.random.below(8) {
                 0 => self.unknown(),
                 1 if self.tries_length() => self.too_long(),
+                2 => self.list(true),
                 _ => self.send(true),
             },
             Service::Talk => match self.random.below(8) {
@@ -113,19 +134,24 @@ impl Author<'_> {
     }
 
     fn add_on_line(&mut self, all: &mut Vec<Request>) {
-        let next = match self.random.below(if self.is_named { 25 } else { 20 }) {
+        let next = match self.random.below(if self.is_named { 31 } else { 26 }) {
             0..=2 => self.words(),
-            3..=5 => self.download(),
             6 => self.download_refused(),
             7 => self.stat(),
             8 | 9 => self.files(),
             10..=12 => self.run(),
             13..=15 => self.upload(),
-            16 => self.ping(),
             17 => self.help(),
             18 => self.wrong(),
             19 if self.tries_length() => self.too_long(),
-            19 => self.ping(),
+            16 | 19 => self.ping(),
+            20 => self.name_again(),
+            21 => self.list(false),
+            22 if self.random.one_in(3) => self.handshake(),
+            23 if self.is_framed => return self.cancel(all),
+            24 if self.is_framed => return self.fed(all),
+            25 if self.is_framed && self.random.one_in(10) => return self.many(all),
+            3..=5 | 22..=25 => self.download(),
             _ => self.send(false),
         };
         all.push(next);
@@ -147,7 +173,9 @@ impl Author<'_> {
 
     /// Blanks between a verb and its operand.
     fn gap(&mut self) -> &'static str {
-        *self.random.pick(&[" ", " ", " ", "  ", "\t", " \t "])
+        const GAPS: [&str; 6] = [" ", " ", " ", "  ", "\t", " \t "];
+        let gap: &&'static str = self.random.pick(&GAPS);
+        gap
     }
 
     /// A request was met: what it says in plain is the payload in frames.

@@ -60,7 +60,7 @@ impl Author<'_> {
                 let path = *self.random.pick(&["small", "link", "dangling", "locked"]);
                 self.upload_refused(path, &bytes, false, &["exists"])
             }
-            3..=5 => self.upload_own(),
+            3..=5 if !self.is_own_uncertain => self.upload_own(),
             6 if !self.is_framed => self.upload_to_end(&path, real, bytes),
             7 => self.upload_early(&path, &bytes),
             _ => self.upload_new(&path, real, bytes),
