@@ -63,6 +63,8 @@ pub struct Reading {
     pub is_cut: bool,
     /// The same of a framed reply, of which a client sees that it is not whole.
     pub is_cut_frame: bool,
+    /// Users that some framed replies say there are not: the number of the reply, and their names.
+    pub unknown: Vec<(usize, String)>,
     /// Requests that were cancelled.
     pub cancelled: usize,
     /// The server said why it ends the connection.

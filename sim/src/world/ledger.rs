@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::client::{Client, End, Leaves};
-use super::expect::Message;
+use super::expect::{Message, Reply};
 use super::request::Deed;
 use super::scene::Scene;
 use crate::kernel::with;
@@ -13,6 +13,7 @@ use crate::kernel::with;
 pub fn judge(clients: &[Client], scene: &Scene) -> Result<(), String> {
     for client in clients {
         judge_messages(client, clients, scene)?;
+        judge_unknown(client, clients, scene)?;
         judge_uploads(client, scene)?;
     }
     if with(|kernel| kernel.files.odd_opens) > 0 {
@@ -70,6 +71,63 @@ fn judge_messages(reader: &Client, clients: &[Client], scene: &Scene) -> Result<
         }
     }
     Ok(())
+}
+
+/// Whether those that a client was told there are not are so: who had a name all the time is
+/// there, and who had none by then is not.
+fn judge_unknown(sender: &Client, clients: &[Client], scene: &Scene) -> Result<(), String> {
+    let reads_all = matches!(sender.leaves, Leaves::HalfClose | Leaves::Last);
+    let is_sure = sender.is_firm() && reads_all && sender.end == Some(End::Clean);
+    if !is_sure || scene.may_turn_away() {
+        return Ok(());
+    }
+    let reading = sender.reading(scene)?;
+    if reading.farewell.is_some() || reading.replies < sender.requests.len() {
+        return Ok(());
+    }
+    for (place, request) in sender.requests.iter().enumerate() {
+        // In plain it cannot be told which of several requests an error answers.
+        let Reply::Framed { .. } = request.reply else { continue };
+        let Deed::Send(Some(to), _) = &request.deed else { continue };
+        let said_us = sender.said_us.get(place).copied().unwrap_or(0);
+        let answered_us = sender.answered_us.get(place).copied().unwrap_or(u64::MAX);
+        let told = reading.unknown.iter().find(|(other, _)| *other == place);
+        let told: Vec<&str> = told.map_or_else(Vec::new, |(_, names)| names.split(' ').collect());
+        for number in to {
+            let name = format!("u{number}");
+            let is_told = told.contains(&name.as_str());
+            let Some(user) = clients.get(*number) else { continue };
+            if is_told && stays_named(user, said_us, answered_us, scene)? {
+                return Err(format!("{name} was there: {told:?}\n{}", sender.transcript()));
+            }
+            if !is_told && !may_be_named(user, answered_us) {
+                return Err(format!("{name} was not there yet\n{}", sender.transcript()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a client certainly had its name from one time to another.
+fn stays_named(user: &Client, from_us: u64, to_us: u64, scene: &Scene) -> Result<bool, String> {
+    let is_named = user.named_us.is_some_and(|named_us| named_us < from_us);
+    let is_left = user.left_us.is_some_and(|left_us| left_us <= to_us);
+    let says_quit = user.requests.iter().any(|request| request.deed == Deed::Quit);
+    let may_be_slow = scene.config.settings.limits.backlog_bytes_max < 4 << 20;
+    if !is_named || is_left || says_quit || may_be_slow || !user.is_firm() {
+        return Ok(false);
+    }
+    let is_well = user.end == Some(End::Clean) && user.leaves == Leaves::Last;
+    Ok(is_well && user.reading(scene)?.farewell.is_none())
+}
+
+/// Whether a client may have had its name by then.
+fn may_be_named(user: &Client, by_us: u64) -> bool {
+    let place = user.requests.iter().position(|request| request.deed == Deed::Name);
+    let said_us = place.and_then(|place| user.said_us.get(place));
+    // A name may come without its newline, from one that left.
+    let is_torn = user.is_torn() && user.left_us.is_some_and(|left_us| left_us <= by_us);
+    said_us.is_some_and(|said_us| *said_us <= by_us) || is_torn
 }
 
 /// Whether all a client said reached the server, so that it must be acted on.

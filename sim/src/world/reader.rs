@@ -352,6 +352,10 @@ impl<'a> Reader<'a> {
         let is_wanted =
             matches!(last, Last::Fail(codes) | Last::Either(codes) if codes.contains(&code));
         if is_wanted {
+            if code == "no-such-user" {
+                let names = String::from_utf8_lossy(&frame.payload).into_owned();
+                self.reading.unknown.push((self.reading.replies, names));
+            }
             return Ok(Match::Whole(0));
         }
         self.reading.cancelled += usize::from(code == "cancelled");
