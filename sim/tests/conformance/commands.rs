@@ -189,7 +189,7 @@ impl Drop for Running {
         }
         super::settle();
         if !self.is_reaped {
-            poll::wait_readable(&[self.child.as_fd()], Some(10_000)).expect("poll works");
+            poll::wait_readable(&[self.child.as_fd()], Some(60_000)).expect("poll works");
             self.child.reap().expect("it was killed");
         }
     }

@@ -85,7 +85,7 @@ impl Runner {
         let listed = root.open(b"", Open::Directory).expect("it is a directory");
         let (listener, address) = listen(number.is_multiple_of(2), number, 0);
         let far = connect(&address).expect("it listens");
-        poll::wait_readable(&[listener.as_fd()], Some(10_000)).expect("poll works");
+        poll::wait_readable(&[listener.as_fd()], Some(60_000)).expect("poll works");
         let (near, _) = socket::accept(listener.as_fd()).expect("a connection waits");
         let slots = (0..SLOTS).map(|_| None).collect();
         Self { tree, root, listed, slots, near, far, call: 0 }
@@ -251,7 +251,7 @@ impl Runner {
         super::settle();
         let (mut all, mut buffer) = (Vec::new(), vec![0; sent]);
         while all.len() < sent {
-            poll::wait_readable(&[self.far.as_fd()], Some(10_000)).expect("poll works");
+            poll::wait_readable(&[self.far.as_fd()], Some(60_000)).expect("poll works");
             let count = socket::receive(self.far.as_fd(), &mut buffer).expect("it was sent");
             all.extend_from_slice(&buffer[..count]);
         }

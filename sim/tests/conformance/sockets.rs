@@ -121,7 +121,7 @@ impl Runner {
     fn pair(&mut self, is_unix: bool) {
         let (listener, address) = listen(is_unix, self.number, self.call);
         let client = connect(&address).expect("it listens");
-        poll::wait_readable(&[listener.as_fd()], Some(10_000)).expect("poll works");
+        poll::wait_readable(&[listener.as_fd()], Some(60_000)).expect("poll works");
         let (server, _) = socket::accept(listener.as_fd()).expect("a connection waits");
         drop(listener);
         self.put(Kind::Socket, server);

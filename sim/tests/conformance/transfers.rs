@@ -42,7 +42,7 @@ impl Runner {
     pub(crate) fn new(number: u64, plan: Plan) -> Self {
         let (listener, address) = listen(plan.is_unix, number, 0);
         let reader = connect(&address).expect("it listens");
-        poll::wait_readable(&[listener.as_fd()], Some(10_000)).expect("poll works");
+        poll::wait_readable(&[listener.as_fd()], Some(60_000)).expect("poll works");
         let (sender, _) = socket::accept(listener.as_fd()).expect("a connection waits");
         let tree = Tree::new(number);
         let content: Vec<u8> = (0..plan.bytes).map(byte_at).collect();
@@ -155,7 +155,7 @@ impl Runner {
     fn read_rest(&mut self) {
         while !self.read_some(usize::MAX) {
             let fd = self.reader.as_ref().expect("it is open").as_fd();
-            let told = poll::wait_readable(&[fd], Some(10_000)).expect("poll works");
+            let told = poll::wait_readable(&[fd], Some(60_000)).expect("poll works");
             assert_eq!(told, [true], "nothing comes any more");
         }
         // What is lost to a reset is a matter of time.
@@ -171,7 +171,7 @@ impl Runner {
             assert!(!is_over, "the sender still sends");
             let far = self.reader.as_ref().expect("it is open").as_fd();
             let wanted = [(self.near(), false, true), (far, true, false)];
-            let told = poll::wait_any(&wanted, Some(10_000)).expect("poll works");
+            let told = poll::wait_any(&wanted, Some(60_000)).expect("poll works");
             assert!(told.contains(&true), "a reader that reads makes room");
             is_sent = self.send_all();
         }
@@ -188,7 +188,7 @@ impl Runner {
         settle();
         let mut buffer = [0; 10];
         for _ in 0..2 {
-            poll::wait_readable(&[self.near()], Some(10_000)).expect("poll works");
+            poll::wait_readable(&[self.near()], Some(60_000)).expect("poll works");
             let received = socket::receive(self.near(), &mut buffer);
             self.seen.push(format!("answer: {}", word(&received)));
         }
@@ -204,7 +204,7 @@ impl Runner {
             self.seen.push("nothing unread".to_owned());
             return;
         }
-        poll::wait_any(&[(self.near(), false, false)], Some(10_000)).expect("poll works");
+        poll::wait_any(&[(self.near(), false, false)], Some(60_000)).expect("poll works");
         let told = poll::wait_any(&[(self.near(), true, true)], Some(0));
         self.seen.push(format!("sender is told: {}", word(&told)));
         // A file that is sent to its end is sent no more.

@@ -27,7 +27,7 @@ use sys::socket::{Local, connect_start, connect_unix, listen_tcp, listen_unix, s
 use sys::socket::{local, take_error};
 
 /// How long the kernel may take to set up a connection to itself, in milliseconds.
-const PATIENCE_MS: u64 = 10_000;
+const PATIENCE_MS: u64 = 60_000;
 
 /// A socket that listens. Each script has a loopback address of its own: on one address, ports
 /// would be used up by connections that have ended (`TIME_WAIT`).
