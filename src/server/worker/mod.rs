@@ -397,10 +397,10 @@ impl Worker {
         let desk = &mut self.desk;
         connection.abandon(desk);
         connection.leave_room(desk);
-        if desk.common.running.load(Ordering::Relaxed) > 0 {
-            // As in `Watched`: a child on its way to its program has a copy.
-            let _ = desk.epoll.delete(connection.socket.as_fd());
-        }
+        // As in `Watched`: a child on its way to its program has a copy, also one that another
+        // worker starts at this moment. Where it fails, it is not registered, which is what is
+        // wanted.
+        let _ = desk.epoll.delete(connection.socket.as_fd());
         desk.stats().closed.add(1);
         desk.common.crew[desk.worker].peers.fetch_sub(1, Ordering::Relaxed);
         // Neither a scrape nor one that was refused counts for its address.
