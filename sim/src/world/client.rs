@@ -388,6 +388,8 @@ impl Client {
                 reading.replies,
                 self.requests.len()
             )),
+            // Who is turned away is waited for, but not for long.
+            Some(End::Reset) if reading.replies == 0 && scene.may_turn_away() => Ok(()),
             Some(End::Reset) if !is_excused && !self.may_be_cut(scene) => {
                 Err("the connection was reset".to_owned())
             }
