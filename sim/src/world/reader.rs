@@ -438,7 +438,9 @@ impl<'a> Reader<'a> {
     /// Whether what is left is a last word that is not whole.
     fn begins_farewell(&self) -> bool {
         let rest = &self.bytes[self.at..];
-        FAREWELL_CODES.iter().any(|code| error(rest, &[code], true) == Match::Cut)
+        let is_frame = b"note ".starts_with(&rest[..rest.len().min(5)]);
+        (is_frame && Frame::parse(rest).is_err_and(|is_begun| is_begun))
+            || FAREWELL_CODES.iter().any(|code| error(rest, &[code], true) == Match::Cut)
     }
 
     fn take_farewell(&mut self) -> bool {
