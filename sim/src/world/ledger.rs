@@ -39,7 +39,9 @@ fn judge_messages(reader: &Client, clients: &[Client], scene: &Scene) -> Result<
         if to.as_ref().map_or(sender == reader.number, |to| !to.contains(&reader.number)) {
             return Err(format!("client {} is not to receive {message:?}", reader.number));
         }
-        if last.insert(sender, count).is_some_and(|before| before >= count) {
+        if let Some(count) = count
+            && last.insert(sender, count).is_some_and(|before| before >= count)
+        {
             let number = reader.number;
             return Err(format!("client {number} receives {message:?} twice or out of order"));
         }
@@ -140,16 +142,16 @@ fn arrives_whole(client: &Client) -> bool {
     }
 }
 
-/// Who a message says it is from, and which of that client's it is.
-fn origin(message: &Message) -> Result<(usize, usize), String> {
+/// Who a message says it is from, and which of that client's it is. A torn one may not say.
+fn origin(message: &Message) -> Result<(usize, Option<usize>), String> {
+    let name = message.from.strip_prefix('u').and_then(|number| number.parse().ok());
+    let sender: usize = name.ok_or_else(|| format!("not a message: {message:?}"))?;
     let mut words = message.text.split(':').skip(1);
     let mut number = || words.next().and_then(|word| word.parse::<usize>().ok());
-    let found = number().zip(number());
-    let (sender, count) = found.ok_or_else(|| format!("not a message: {message:?}"))?;
-    if message.from != format!("u{sender}") {
+    if number().is_some_and(|said| said != sender) {
         return Err(format!("another one's name: {message:?}"));
     }
-    Ok((sender, count))
+    Ok((sender, number()))
 }
 
 /// To whom a client sent this.
