@@ -173,13 +173,15 @@ fn many_name(number: usize) -> String {
     format!("many/{number:04}-{}", "n".repeat(60))
 }
 
-/// Somebody cuts a file off, or makes it whole again.
+/// Somebody cuts a file off, or puts a whole one in its place.
 pub fn disturb(random: &mut Random, kernel: &mut Kernel) {
     let (path, size) = SHRINKING;
     let path = format!("ill/{path}");
+    let there = kernel.files.content(&path).map_or(0, |bytes| bytes.len());
     if random.one_in(3) {
-        kernel.files.overwrite(&path, content(SHRINKING.0, size));
+        // As by rename(2): who sends the old one does not see the new one.
+        kernel.files.create(&path, content(SHRINKING.0, size));
     } else {
-        kernel.files.truncate(&path, random.between(0, size));
+        kernel.files.truncate(&path, random.between(0, there));
     }
 }
