@@ -389,7 +389,7 @@ impl Client {
                 self.requests.len()
             )),
             // Who is turned away is waited for, but not for long.
-            Some(End::Reset) if reading.replies == 0 && scene.may_turn_away() => Ok(()),
+            Some(End::Reset) if scene.may_turn_away() && self.hears_no_place() => Ok(()),
             Some(End::Reset) if !is_excused && !self.may_be_cut(scene) => {
                 Err("the connection was reset".to_owned())
             }
@@ -401,6 +401,13 @@ impl Client {
     /// Whether it left in the middle of what it had to say, and the server cannot know.
     pub fn is_torn(&self) -> bool {
         self.is_unix && self.sent < self.wire.len()
+    }
+
+    /// Whether all it heard is that there is no place for it, or the beginning of that.
+    fn hears_no_place(&self) -> bool {
+        const NO_PLACE: &[u8] = b"error busy: ";
+        let length = self.received.len().min(NO_PLACE.len());
+        self.received[..length] == NO_PLACE[..length]
     }
 
     fn is_echo(&self, scene: &Scene) -> bool {
