@@ -53,6 +53,21 @@ pub(super) enum Match {
     Other,
 }
 
+/// Codes with which the server ends a connection by itself.
+pub(super) const FAREWELL_CODES: &[&str] = &["timeout", "slow", "stopping", "busy", "internal"];
+/// No line with which it does is longer, in bytes.
+const FAREWELL_BYTES_MAX: usize = 100;
+
+/// Whether a beginning of what the pieces say is broken off, and so is the error line that says why.
+pub(super) fn ends_in_farewell(bytes: &[u8], pieces: &[Piece]) -> bool {
+    let longest = bytes.len().min(FAREWELL_BYTES_MAX);
+    (1..=longest).any(|length| {
+        let (head, tail) = bytes.split_at(bytes.len() - length);
+        let head = head.strip_suffix(b"\n").unwrap_or(head);
+        error(tail, FAREWELL_CODES, true) == Match::Cut && begins(head, pieces)
+    })
+}
+
 /// Whether these bytes begin what the pieces say.
 pub(super) fn begins(bytes: &[u8], pieces: &[Piece]) -> bool {
     let mut at = 0;

@@ -1,12 +1,12 @@
 //! Comparing all that a client received with what it must receive.
 
-use super::compare::{Match, agreed, begins, compare, date_length, error, find, is_silent, show};
+use super::compare::{
+    FAREWELL_CODES, Match, agreed, begins, compare, date_length, ends_in_farewell, error, find,
+    is_silent, show,
+};
 use super::expect::{Form, Last, Message, Piece, Reading, Reply};
 use super::frame::Frame;
 use super::request::Request;
-
-/// Codes with which the server ends a connection by itself.
-const FAREWELL_CODES: &[&str] = &["timeout", "slow", "stopping", "busy", "internal"];
 
 /// Reads bytes against what is expected.
 pub struct Reader<'a> {
@@ -137,7 +137,11 @@ impl<'a> Reader<'a> {
             Match::Other if self.take_farewell() => return Ok(false),
             Match::Other if self.fault(start, request) => self.reading.replies += 1,
             Match::Other if self.is_stopped(start, reply) => return Ok(false),
-            Match::Other if self.begins_message() || self.begins_farewell() => {
+            Match::Other
+                if self.begins_message()
+                    || self.begins_farewell()
+                    || self.ends_in_farewell(start, reply) =>
+            {
                 self.reading.is_cut = true;
                 return Ok(false);
             }
@@ -178,6 +182,10 @@ impl<'a> Reader<'a> {
             self.reading.farewell = Some("stopping".to_owned());
         }
         is_last
+    }
+
+    fn ends_in_farewell(&self, start: usize, reply: &Reply) -> bool {
+        matches!(reply, Reply::Plain(pieces) if ends_in_farewell(&self.bytes[start..], pieces))
     }
 
     /// Where the error line ends that comes after a beginning of the reply.
