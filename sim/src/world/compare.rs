@@ -58,7 +58,7 @@ pub(super) const FAREWELL_CODES: &[&str] = &["timeout", "slow", "stopping", "bus
 /// No line with which it does is longer, in bytes.
 const FAREWELL_BYTES_MAX: usize = 100;
 
-/// Whether a beginning of what the pieces say is broken off, and so is the error line that says why.
+/// Whether a beginning of what the pieces say is broken off, and so is the error line behind it.
 pub(super) fn ends_in_farewell(bytes: &[u8], pieces: &[Piece]) -> bool {
     let longest = bytes.len().min(FAREWELL_BYTES_MAX);
     (1..=longest).any(|length| {
