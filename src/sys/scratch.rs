@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -67,6 +67,22 @@ impl Scratch {
     pub(crate) fn open(&self, name: &str) -> io::Result<OwnedFd> {
         Ok(fs::File::open(self.0.join(name))?.into())
     }
+}
+
+/// A nonblocking TCP socket whose peer has reset the connection.
+pub(crate) fn reset_socket() -> io::Result<OwnedFd> {
+    use std::io::Write as _;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let far = std::net::TcpStream::connect(listener.local_addr()?)?;
+    let (mut near, _) = listener.accept()?;
+    near.write_all(b"x")?;
+    // What arrived and was not read makes a reset of the end (RFC 1122, 4.2.2.13).
+    far.set_nonblocking(true)?;
+    until(|| Ok(far.peek(&mut [0]).is_ok()))?;
+    drop(far);
+    near.set_nonblocking(true)?;
+    wait_closed(near.as_fd())?;
+    Ok(near.into())
 }
 
 /// Both ends of a stream; the near one is non-blocking.

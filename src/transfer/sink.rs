@@ -141,16 +141,25 @@ impl Sink for SocketSink<'_> {
         }
         match copy::send_file(self.socket, file, offset, window(bytes)) {
             Ok(copied) => Ok(self.count(copied)),
-            Err(_) => self.copy_file(file, offset, bytes),
+            Err(first) => match self.copy_file(file, offset, bytes) {
+                // A socket tells once why it failed (SO_ERROR, socket(7)), and EPIPE from then on.
+                Err(SendError::Peer(_)) if tells_why(&first) => Err(SendError::Peer(first)),
+                copied => copied,
+            },
         }
     }
+}
+
+/// Whether an error says how a peer left.
+fn tells_why(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::TimedOut)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sys::fd::AsFd as _;
-    use crate::sys::scratch::{Scratch, socket_pair};
+    use crate::sys::scratch::{Scratch, reset_socket, socket_pair};
 
     #[test]
     fn a_window_is_looked_at_once_and_no_further_than_the_file_s_end() -> io::Result<()> {
@@ -173,6 +182,20 @@ mod tests {
         sink = sink.looked_at(5000, 0);
         sink.send_file(4096, 100).expect("a file is sent");
         assert_eq!(sink.warm_to(), 5000);
+        Ok(())
+    }
+
+    #[test]
+    fn a_reset_is_told_as_one_though_sendfile_found_it() -> io::Result<()> {
+        let near = reset_socket()?;
+        let scratch = Scratch::new()?;
+        scratch.write("file", b"content")?;
+        let file = scratch.open("file")?;
+        let mut sink = SocketSink::new(near.as_fd(), Some(file.as_fd())).looked_at(7, 7);
+        let Err(SendError::Peer(error)) = sink.send_file(0, 7) else {
+            panic!("nobody is there to take it")
+        };
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
         Ok(())
     }
 }
