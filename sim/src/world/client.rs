@@ -366,7 +366,7 @@ impl Client {
             Some(End::Clean) if reading.is_cut && reading.is_cut_frame && is_excused => Ok(()),
             Some(End::Clean) if reading.is_cut && self.is_unix && is_excused => Ok(()),
             // Where no descriptor is left, one attempt is made to say so.
-            Some(End::Clean) if reading.is_cut && reading.replies == 0 && scene.has_faults => {
+            Some(End::Clean) if reading.is_cut && self.hears_no_place() && scene.has_faults => {
                 Ok(())
             }
             // An echo is a stream without replies.

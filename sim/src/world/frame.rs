@@ -42,6 +42,13 @@ impl Frame {
         Ok(Self { kind, keys: keys.ok_or(false)?, payload, length: end + 1 + length })
     }
 
+    /// Whether this is the beginning of a frame that comes by itself.
+    pub(super) fn begins_event(bytes: &[u8]) -> bool {
+        let begins = |kind: &&[u8]| kind.starts_with(&bytes[..bytes.len().min(kind.len())]);
+        let is_event = [b"note ".as_slice(), b"msg "].iter().any(begins);
+        is_event && Self::parse(bytes).is_err_and(|is_begun| is_begun)
+    }
+
     pub(super) fn key(&self, key: &str) -> Option<&str> {
         self.keys.iter().find(|(other, _)| other == key).map(|(_, value)| value.as_str())
     }

@@ -381,7 +381,13 @@ impl World {
         let over = |client: &&Client| !client.is_over();
         let clients: Vec<String> =
             self.clients.iter().filter(over).map(Client::transcript).collect();
-        format!("phase {:?}\n{threads}\n{}", self.phase, clients.join("\n"))
+        let dues = with(|kernel| {
+            let network = kernel.network.next_due_us();
+            [kernel.next_thread_due_us(), kernel.next_process_due_us(), network]
+        });
+        let now_us = with(|kernel| kernel.now_us);
+        let due = format!("now {now_us}, due: threads, processes, network: {dues:?}");
+        format!("phase {:?}\n{due}\n{threads}\n{}", self.phase, clients.join("\n"))
     }
 
     fn tell(why: &str) -> String {

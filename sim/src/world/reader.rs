@@ -169,14 +169,14 @@ impl<'a> Reader<'a> {
     /// The reply that begins at `start` is broken off by an error that may stand there.
     fn fault(&mut self, start: usize, request: &Request) -> bool {
         let codes = [self.excuses, &request.excuses].concat();
-        let found = self.broken_off(start, &request.reply, &codes);
+        let found = self.broken_off(start, &request.reply, &codes, true);
         self.at = found.unwrap_or(self.at);
         found.is_some()
     }
 
     /// The reply that begins at `start` is broken off because the server stops.
     fn is_stopped(&mut self, start: usize, reply: &Reply) -> bool {
-        let is_last = self.broken_off(start, reply, &["stopping"]) == Some(self.bytes.len());
+        let is_last = self.broken_off(start, reply, &["stopping"], false) == Some(self.bytes.len());
         if is_last {
             self.at = self.bytes.len();
             self.reading.farewell = Some("stopping".to_owned());
@@ -189,13 +189,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Where the error line ends that comes after a beginning of the reply.
-    fn broken_off(&self, start: usize, reply: &Reply, codes: &[&str]) -> Option<usize> {
+    fn broken_off(
+        &self,
+        start: usize,
+        reply: &Reply,
+        codes: &[&str],
+        has_newline: bool,
+    ) -> Option<usize> {
         let Reply::Plain(pieces) = reply else { return None };
         let rest = &self.bytes[start..];
         let mut from = 0;
         while let Some(found) = find(&rest[from..], b"error ") {
             let place = from + found;
-            if let Match::Whole(length) = error(&rest[place..], codes, true)
+            if let Match::Whole(length) = error(&rest[place..], codes, has_newline)
                 && (begins(&rest[..place], pieces)
                     // On `exec` it stands on a line of its own.
                     || rest[..place].strip_suffix(b"\n").is_some_and(|rest| begins(rest, pieces)))
@@ -461,8 +467,7 @@ impl<'a> Reader<'a> {
     /// Whether what is left is a last word that is not whole.
     fn begins_farewell(&self) -> bool {
         let rest = &self.bytes[self.at..];
-        let is_frame = b"note ".starts_with(&rest[..rest.len().min(5)]);
-        (is_frame && Frame::parse(rest).is_err_and(|is_begun| is_begun))
+        Frame::begins_event(rest)
             || FAREWELL_CODES.iter().any(|code| error(rest, &[code], true) == Match::Cut)
     }
 

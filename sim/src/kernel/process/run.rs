@@ -18,10 +18,11 @@ impl Kernel {
         all.filter(|(_, process)| self.can_process_run(process)).map(|(pid, _)| *pid).collect()
     }
 
-    /// When the next process that sleeps goes on.
+    /// When the next process that sleeps goes on. One that is due and waits for something else,
+    /// such as room in a pipe, does not sleep.
     pub fn next_process_due_us(&self) -> Option<u64> {
         let running = self.processes.all.values().filter(|process| process.state == State::Running);
-        running.filter_map(|process| process.due_us).min()
+        running.filter_map(|process| process.due_us).filter(|due_us| *due_us > self.now_us).min()
     }
 
     fn can_process_run(&self, process: &Process) -> bool {
